@@ -6,19 +6,23 @@ differ by a few hundred bytes. A map of at most `PAGE` entries is one page: two 
 as cheap as a map can be in Python, which is what the states of a search are made of.
 
 A page is a pair of tuples of equal length: a leaf `(keys, values)` or a branch
-`(lowest key of each child, children)`; all leaves are at the same depth.
+`(lowest key of each child, children)`; all leaves are at the same depth. A page has at most
+`PAGE` entries and at least a quarter of that, but for the last page of each level, which may be
+as small as one: ascending keys fill pages one after the other instead of halving them. So a
+map of n entries is at most 1 + log(n) / log(PAGE / 4) pages deep, whatever was deleted.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Generic, Self, TypeVar
 
 V = TypeVar("V")
 
 PAGE = 32
-"""Most entries of one page; a page that grows beyond it is split in halves."""
+"""Most entries of one page; a page that grows beyond it is split in two. At least 4."""
 
 _Page = tuple[tuple[int, ...], tuple[Any, ...]]
 _EMPTY: _Page = ((), ())
@@ -78,18 +82,21 @@ class SortedMap(Mapping[int, V], Generic[V]):
         return isinstance(key, int) and self.get(key, _EMPTY) is not _EMPTY
 
     def __iter__(self) -> Iterator[int]:
-        for keys, _ in _leaves(self._root, self._depth, 0):
+        for keys, _ in _leaves(self._root, self._depth, None):
             yield from keys
 
     def values_in_order(self) -> Iterator[V]:
         """Yield the values in key order; O(n)."""
-        for _, values in _leaves(self._root, self._depth, 0):
+        for _, values in _leaves(self._root, self._depth, None):
             yield from values
 
-    def pairs(self, low: int = 0, end: int | None = None) -> Iterator[tuple[int, V]]:
-        """Yield `(key, value)` for `low <= key < end` in order; O(log n + answers)."""
+    def pairs(self, low: int | None = None, end: int | None = None) -> Iterator[tuple[int, V]]:
+        """Yield `(key, value)` for `low <= key < end` in order; O(log n + answers).
+
+        A bound that is None does not bound.
+        """
         for keys, values in _leaves(self._root, self._depth, low):
-            first = bisect_left(keys, low)
+            first = 0 if low is None else bisect_left(keys, low)
             last = len(keys) if end is None else bisect_left(keys, end)
             yield from zip(keys[first:last], values[first:last], strict=True)
             if last < len(keys):
@@ -112,7 +119,7 @@ class SortedMap(Mapping[int, V], Generic[V]):
 
     def with_item(self, key: int, value: V) -> Self:
         """Return a map in which `key` has `value`, whether or not it was there; O(log n)."""
-        added, pages = _put(self._root, self._depth, key, value)
+        added, pages = _put(self._root, self._depth, key, value, last=True)
         depth = self._depth
         if len(pages) > 1:
             root, depth = (tuple(p[0][0] for p in pages), pages), depth + 1
@@ -122,10 +129,10 @@ class SortedMap(Mapping[int, V], Generic[V]):
 
     def without(self, key: int) -> Self:
         """Return a map without `key`, which must be there (KeyError); O(log n)."""
-        root, depth = _drop(self._root, self._depth, key), self._depth
+        root, depth = _drop(self._root, self._depth, key, last=True), self._depth
         while depth and len(root[0]) == 1:
             root, depth = root[1][0], depth - 1
-        return self._of(root if root[0] else _EMPTY, depth if root[0] else 0, self._len - 1)
+        return self._of(root, depth, self._len - 1)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SortedMap):
@@ -145,6 +152,15 @@ class SortedMap(Mapping[int, V], Generic[V]):
     def __reduce__(self) -> tuple[type[Self], tuple[list[tuple[int, V]]]]:
         return type(self), (list(self.pairs()),)
 
+    def check(self) -> None:
+        """Verify the rules of the module; `AssertionError` says which one is broken. O(n)."""
+        keys: list[int] = []
+        _check_page(self._root, self._depth, keys, first=True, last=True)
+        _hold(len(keys) == self._len, "the length is the number of keys")
+        _hold(all(a < b for a, b in pairwise(keys)), "keys ascend")
+        stored = self._hash
+        _hold(stored is None or stored == hash(tuple(self.pairs())), "a stored hash is current")
+
 
 def _first(pair: tuple[int, Any]) -> int:
     return pair[0]
@@ -163,41 +179,59 @@ def _build(pairs: list[tuple[int, Any]]) -> tuple[_Page, int]:
     return (pages[0] if pages else _EMPTY), depth
 
 
-def _leaves(page: _Page, depth: int, low: int) -> Iterator[_Page]:
+def _leaves(page: _Page, depth: int, low: int | None) -> Iterator[_Page]:
     """Yield the leaf pages from the one that may hold `low` on, left to right."""
     if depth == 0:
         yield page
         return
-    first = max(bisect_right(page[0], low) - 1, 0)
+    first = 0 if low is None else max(bisect_right(page[0], low) - 1, 0)
     for child in page[1][first:]:
         yield from _leaves(child, depth - 1, low)
 
 
-def _put(page: _Page, depth: int, key: int, value: object) -> tuple[int, tuple[_Page, ...]]:
-    """Return how many keys were added (0 or 1) and the one or two pages that replace `page`."""
+def _put(
+    page: _Page, depth: int, key: int, value: object, *, last: bool
+) -> tuple[int, tuple[_Page, ...]]:
+    """Return how many keys were added (0 or 1) and the one or two pages that replace `page`.
+
+    `last` tells that `page` is the last one of its level.
+    """
     keys, values = page
     if depth:
         at = max(bisect_right(keys, key) - 1, 0)
-        added, pages = _put(values[at], depth - 1, key, value)
-        lows = tuple(p[0][0] for p in pages)
-        keys = keys[:at] + lows + keys[at + 1 :]
-        return added, _halves(keys, values[:at] + pages + values[at + 1 :])
+        at_end = last and at == len(keys) - 1
+        added, pages = _put(values[at], depth - 1, key, value, last=at_end)
+        return added, _split(_splice(page, at, at + 1, pages), at_end=at_end)
     at = bisect_left(keys, key)
     if at < len(keys) and keys[at] == key:
         return 0, ((keys, (*values[:at], value, *values[at + 1 :])),)
-    return 1, _halves((*keys[:at], key, *keys[at:]), (*values[:at], value, *values[at:]))
+    grown = (*keys[:at], key, *keys[at:]), (*values[:at], value, *values[at:])
+    return 1, _split(grown, at_end=last and at == len(keys))
 
 
-def _halves(keys: tuple[int, ...], values: tuple[Any, ...]) -> tuple[_Page, ...]:
+def _splice(page: _Page, at: int, stop: int, pages: tuple[_Page, ...]) -> _Page:
+    """Return the branch with the children from `at` to `stop`, exclusive, made `pages`."""
+    keys, values = page
+    lows = tuple(p[0][0] for p in pages)
+    return keys[:at] + lows + keys[stop:], values[:at] + pages + values[stop:]
+
+
+def _split(page: _Page, *, at_end: bool = False) -> tuple[_Page, ...]:
+    """Return the page alone if it fits, else two: halves, or a full one where keys ascend."""
+    keys, values = page
     if len(keys) <= PAGE:
-        return ((keys, values),)
-    # Ascending keys (page tables, ids from a counter) fill pages instead of halving them.
-    cut = PAGE - 2
+        return (page,)
+    cut = PAGE - 2 if at_end else len(keys) // 2
     return (keys[:cut], values[:cut]), (keys[cut:], values[cut:])
 
 
-def _drop(page: _Page, depth: int, key: int) -> _Page:
-    """Return `page` without `key`; an emptied child disappears, a small one is left alone."""
+def _least() -> int:
+    """Return the fewest entries of a page that is not the last one of its level."""
+    return max(2, PAGE // 4)
+
+
+def _drop(page: _Page, depth: int, key: int, *, last: bool) -> _Page:
+    """Return `page` without `key`; a child that got too small joins a neighbour."""
     keys, values = page
     if depth == 0:
         at = bisect_left(keys, key)
@@ -205,6 +239,38 @@ def _drop(page: _Page, depth: int, key: int) -> _Page:
             raise KeyError(key)
         return keys[:at] + keys[at + 1 :], values[:at] + values[at + 1 :]
     at = max(bisect_right(keys, key) - 1, 0)
-    child = _drop(values[at], depth - 1, key)
-    lows, kept = ((child[0][0],), (child,)) if child[0] else ((), ())
-    return keys[:at] + lows + keys[at + 1 :], values[:at] + kept + values[at + 1 :]
+    at_end = last and at == len(keys) - 1
+    child = _drop(values[at], depth - 1, key, last=at_end)
+    if len(child[0]) >= _least() or (at_end and child[0]):
+        return _splice(page, at, at + 1, (child,))
+    if at_end:
+        return keys[:at], values[:at]
+    left = min(at, len(keys) - 2)
+    one, two = (child, values[at + 1]) if left == at else (values[left], child)
+    return _splice(page, left, left + 2, _split((one[0] + two[0], one[1] + two[1])))
+
+
+def _hold(condition: bool, rule: str) -> None:  # noqa: FBT001 - an assertion
+    if not condition:
+        raise AssertionError(f"broken rule of SortedMap: {rule}")
+
+
+def _check_page(page: _Page, depth: int, found: list[int], *, first: bool, last: bool) -> None:
+    """Check one page and those below; append the keys of its leaves to `found`.
+
+    `first` and `last` tell that it is the first or the last page of its level.
+    """
+    keys, values = page
+    root = first and last
+    _hold(len(keys) == len(values), "a page has as many values as keys")
+    _hold(len(keys) <= PAGE, "a page has at most PAGE entries")
+    _hold(len(keys) >= (1 if last else _least()) or (root and not depth), "no page is too small")
+    if not depth:
+        found.extend(keys)
+        return
+    _hold(not root or len(keys) > 1, "a root branch has two children")
+    end = len(keys) - 1
+    for at, child in enumerate(values):
+        below = len(found)
+        _check_page(child, depth - 1, found, first=first and not at, last=last and at == end)
+        _hold(found[below] == keys[at], "a branch has the lowest key of each child")
