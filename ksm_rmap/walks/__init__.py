@@ -25,8 +25,11 @@ from ksm_rmap.walks.engine import (
     vma_address,
 )
 from ksm_rmap.walks.errors import WalkError, WalkTimeoutError
+from ksm_rmap.walks.limit import LimitedWalk, call_within, limited
+from ksm_rmap.walks.memory_failure import Kill, collect_procs_ksm
 from ksm_rmap.walks.registry import describe, get, ksm_names, names
 from ksm_rmap.walks.result import Loop, WalkResult
+from ksm_rmap.walks.user import UserWalk
 
 __all__ = (
     "FOLIO_REFERENCED",
@@ -35,22 +38,28 @@ __all__ = (
     "TRY_TO_UNMAP",
     "ULONG_MAX",
     "AddressOf",
+    "Kill",
     "KsmDesign",
+    "LimitedWalk",
     "Loop",
     "NamedWalk",
     "Progress",
     "RangeOf",
     "RmapWalkControl",
     "Traversal",
+    "UserWalk",
     "Walk",
     "WalkError",
     "WalkResult",
     "WalkTimeoutError",
+    "call_within",
+    "collect_procs_ksm",
     "describe",
     "folio_not_mapped",
     "get",
     "ksm_names",
     "ksm_walk",
+    "limited",
     "maps",
     "names",
     "rmap_walk_anon",

@@ -64,7 +64,7 @@ def vma_address(vma: Vma, index: int) -> int:
 class _Hits:
     """The VMAs that one query of one tree yields, in tree order."""
 
-    __slots__ = ("_keys", "_places", "_vmas", "count")
+    __slots__ = ("_keys", "_owners", "_places", "_vmas", "count")
 
     #: From this many VMAs on, look up the VMA at an address instead of trying each one: it
     #: saves 512 passes over 20,000 VMAs in a walk of a full stable node.
@@ -73,11 +73,19 @@ class _Hits:
     def __init__(self, keys: list[VmaKey]) -> None:
         self.count = len(keys)
         self._keys = keys
+        self._owners: frozenset[int] | None = None
         self._vmas: list[Vma] | None = None
         self._places: dict[VmaKey, int] | None = None
         if len(keys) >= self.many:
             places = {key: at for at, key in enumerate(keys)}
             self._places = places if len(places) == len(keys) else None
+
+    @property
+    def owners(self) -> frozenset[int]:
+        """The processes of the VMAs; O(count) once."""
+        if self._owners is None:
+            self._owners = frozenset(mm for mm, _ in self._keys)
+        return self._owners
 
     def vmas(self, state: State) -> list[Vma]:
         """Return the VMAs themselves; O(count)."""
@@ -160,6 +168,13 @@ class Traversal:
                 own = (item.mm, pass_)
                 counters = self._loop(hits.count, candidates, own)
                 self._loops.append(Loop(pass_, item.key, *counters, fallback))
+
+    def owners_of_items(self, range_of: RangeOf) -> list[tuple[RmapItem, frozenset[int]]]:
+        """Return each item of the stable node with the processes whose VMAs its search yields."""
+        node = self.state.stable_node(self.number)
+        keys = node.items if node else ()
+        searches = [self._search(key, range_of) for key in keys]
+        return [(search.item, search.hits.owners) for search in searches]
 
     def search_anon(self) -> None:
         """Run `rmap_walk_anon`: the VMAs at the folio's index in the folio's anon_vma.

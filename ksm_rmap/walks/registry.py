@@ -3,7 +3,7 @@
 Rules of this module:
 
 1. `get` takes the name of a design, `module:function` or `file.py:function`.
-2. Names are in the order in which the designs appeared.
+2. Names are listed in the order of the discussion of 2026, what is in no kernel last.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from ksm_rmap.walks.address import ADDRESS
 from ksm_rmap.walks.anon import ANON
+from ksm_rmap.walks.avc import AVC, AVC_NOFALLBACK
+from ksm_rmap.walks.counted import COUNTED
 from ksm_rmap.walks.derive import DERIVE
 from ksm_rmap.walks.errors import WalkError
 from ksm_rmap.walks.full import FULL
 from ksm_rmap.walks.index import INDEX
+from ksm_rmap.walks.user import load
 from ksm_rmap.walks.vm_pgoff import VM_PGOFF
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ("describe", "get", "ksm_names", "names")
 
 _DESIGNS: dict[str, NamedWalk] = {
-    design.name: design for design in (FULL, ADDRESS, VM_PGOFF, INDEX, DERIVE, ANON)
+    design.name: design
+    for design in (FULL, ADDRESS, VM_PGOFF, COUNTED, AVC, AVC_NOFALLBACK, INDEX, DERIVE, ANON)
 }
 
 
@@ -47,6 +51,8 @@ def get(name: str) -> NamedWalk:
     design = _DESIGNS.get(name)
     if design is not None:
         return design
+    if ":" in name or name.endswith(".py"):
+        return load(name)
     close = difflib.get_close_matches(name, _DESIGNS, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise WalkError(
