@@ -8,14 +8,15 @@ about; `replace` makes others: `Rules.preset("7.0").replace(mremap_unmerges=Fals
 from __future__ import annotations
 
 import dataclasses
-import enum
 from dataclasses import dataclass
 from typing import Any
+
+from ksm_rmap.model._enum import NamedEnum
 
 __all__ = ("AnonVmaReuse", "MergeRule", "Rules")
 
 
-class MergeRule(enum.Enum):
+class MergeRule(NamedEnum):
     """Which anon_vmas allow two neighbouring VMAs to become one."""
 
     OLD = "old"
@@ -26,16 +27,16 @@ class MergeRule(enum.Enum):
     (commit 879bca0a2c4f, "mm/vma: fix incorrectly disallowed anonymous VMA merges", 6.16)."""
 
 
-class AnonVmaReuse(enum.Enum):
+class AnonVmaReuse(NamedEnum):
     """When fork gives an existing anon_vma to the child instead of a new one."""
 
     NEVER = "never"
     """Before 3.19: each forked VMA gets an anon_vma of its own (commit 5beb49305251)."""
     DEGREE = "degree"
-    """3.19 to 6.0: one counter of children and VMAs (commit 7a3ef208e662); a count of one
+    """3.19 to 5.19: one counter of children and VMAs (commit 7a3ef208e662); a count of one
     may mean either, so an anon_vma can be reused twice."""
     SPLIT = "split"
-    """From 6.1: no active VMA and fewer than two children, counted apart
+    """From 6.0: no active VMA and fewer than two children, counted apart
     (commit 2555283eb40d)."""
 
 

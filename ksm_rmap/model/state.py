@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ksm_rmap.interval_tree import FrozenIntervalTree
+from ksm_rmap.model._enum import NamedEnum
 from ksm_rmap.model._sorted_map import SortedMap
 from ksm_rmap.model.rules import Rules
 
@@ -70,6 +71,9 @@ class VmFlag(enum.IntFlag):
 
     ACCESS = 0x7
     """VM_ACCESS_FLAGS: read, write, execute."""
+
+    def __repr__(self) -> str:
+        return str(int(self))  # equal states have equal reprs, whoever computed the flags
 
 
 class Vma(NamedTuple):
@@ -142,7 +146,7 @@ class AnonVma(NamedTuple):
     the VMA."""
 
 
-class PteKind(enum.Enum):
+class PteKind(NamedEnum):
     """What a page-table entry holds; an absent entry is no `Pte` at all."""
 
     PRESENT = "present"
@@ -171,7 +175,7 @@ class Pte(NamedTuple):
         return self.target if self.kind is PteKind.PRESENT else None
 
 
-class Mapping(enum.Enum):
+class Mapping(NamedEnum):
     """The tag bits of `folio->mapping`."""
 
     ANON = "anon"
@@ -195,6 +199,8 @@ class Folio(NamedTuple):
     """The slot while the folio is in the swap cache."""
     pins: int = 0
     """Extra references (a pipe, direct I/O): keep the folio in the swap cache, and KSM away."""
+    migrating: int = 0
+    """Migration entries that refer to the folio; they are not counted in `mapcount`."""
 
     @property
     def ksm(self) -> bool:
@@ -212,7 +218,7 @@ class SwapSlot(NamedTuple):
     """The folio while it is in the swap cache."""
 
 
-class ItemState(enum.Enum):
+class ItemState(NamedEnum):
     """Where an rmap item hangs: the low bits of `rmap_item->address`."""
 
     LOOSE = "loose"
@@ -278,8 +284,10 @@ class Ksmd(NamedTuple):
     """Cursor: the next page to look at."""
     seqnr: int = 0
     """Passes completed."""
-    unstable: tuple[tuple[int, ItemKey], ...] = ()
-    """The unstable tree: `(content when inserted, item)` in order of insertion."""
+    stable: SortedMap[tuple[int, ...]] = SortedMap()
+    """The stable tree by content: the nodes (dups of a chain) that hold it."""
+    unstable: SortedMap[tuple[ItemKey, ...]] = SortedMap()
+    """The unstable tree by content when inserted (the item's `checksum`)."""
     max_page_sharing: int = 256
 
 
@@ -296,7 +304,7 @@ class State:
     anon_vmas: SortedMap[AnonVma] = SortedMap()
     folios: SortedMap[Folio] = SortedMap()
     nodes: SortedMap[StableNode] = SortedMap()
-    """The stable tree, by node number (a node has the number of its first folio)."""
+    """Stable nodes by number (that of the folio the node was made for)."""
     slots: SortedMap[SwapSlot] = SortedMap()
     ksmd: Ksmd = Ksmd()
     next_id: int = 0

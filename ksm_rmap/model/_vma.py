@@ -1,0 +1,255 @@
+"""VMAs: split, merge, modify, unmap. Models mm/vma.c (6.18; the older merge rule by `Rules`).
+
+Rules of this module:
+
+1. `index(vma, page)` of a page that is mapped never changes here: a split adds to the offset of
+   the upper piece what it adds to its start, a merge demands contiguous offsets.
+2. The VMA map of the mm is changed together with the interval trees, in the kernel's order, so
+   that ties between equal keys come out as they do there.
+
+Left out: policies, userfaultfd contexts, anonymous names, `vm_ops->close`, sealing, map counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ksm_rmap.model._rmap import anon_vma_clone, rekey, unlink_anon_vmas
+from ksm_rmap.model.rules import MergeRule
+from ksm_rmap.model.state import Vma
+
+if TYPE_CHECKING:
+    from ksm_rmap.model._draft import Draft, MmDraft
+
+
+class Range(NamedTuple):
+    """`struct vma_merge_struct`: a range that might join its neighbours."""
+
+    start: int
+    end: int
+    """Exclusive."""
+    pgoff: int
+    anon_pgoff: int
+    flags: int
+    file: str | None
+    anon_vma: int | None = None
+    source: Vma | None = None
+    """The VMA that is modified (`middle`) or copied by mremap (`copied_from`)."""
+
+
+def split_vma(d: Draft, mm: MmDraft, vma: Vma, page: int, *, new_below: bool) -> tuple[Vma, Vma]:
+    """Split `vma` at `page` and return the lower and the upper piece (`__split_vma`).
+
+    The new VMA is cloned and enters the trees before the old one is shrunk; `new_below` tells
+    which of the two pieces is new.
+    """
+    lower = vma._replace(end=page)
+    shift = page - vma.start
+    upper = vma._replace(
+        start=page, pgoff=vma.pgoff + shift, anon_pgoff=vma.anon_pgoff + shift
+    )
+    if new_below:
+        lower = anon_vma_clone(d, lower, vma)
+        rekey(d, [(vma, upper)])
+    else:
+        upper = anon_vma_clone(d, upper, vma)
+        rekey(d, [(vma, lower)])
+    mm.vmas = mm.vmas.with_item(lower.start, lower).with_item(upper.start, upper)
+    return lower, upper
+
+
+def vma_modify(
+    d: Draft, mm: MmDraft, vma: Vma, start: int, end: int, flags: int
+) -> Vma:
+    """Give `[start, end)` of `vma` new flags: merge with a neighbour or split; return the result.
+
+    `vma_modify`, mm/vma.c. The result may be larger than the range when it was merged.
+    """
+    merged = _merge_existing(d, mm, vma, start, end, flags)
+    if merged is not None:
+        return merged
+    if vma.start < start:
+        _, vma = split_vma(d, mm, vma, start, new_below=True)
+    if vma.end > end:
+        vma, _ = split_vma(d, mm, vma, end, new_below=False)
+    vma = vma._replace(flags=flags)
+    mm.vmas = mm.vmas.with_item(vma.start, vma)
+    return vma
+
+
+def merge_new(d: Draft, mm: MmDraft, new: Range) -> Vma | None:
+    """Join a range that is not mapped yet to its neighbours; None if neither takes it.
+
+    `vma_merge_new_range` and `vma_expand`, mm/vma.c.
+    """
+    prev, following = mm.prev_vma(new.start), mm.vmas.get(new.end)
+    left = prev is not None and prev.end == new.start and _merge_after(d, prev, new)
+    right = following is not None and _merge_before(d, new, following)
+    if left and right:
+        right = _both(prev, following)
+    if left and prev is not None:
+        absorbed = following if right else None
+        target = _dup_anon_vma(d, prev, absorbed, new.source)
+        grown = target._replace(end=absorbed.end if absorbed else new.end)
+        return _commit(d, mm, [(target, grown)], [absorbed] if absorbed else [])
+    if right and following is not None:
+        target = _dup_anon_vma(d, following, None, new.source)
+        grown = _lowered(target, new.start)
+        return _commit(d, mm, [(target, grown)], [])
+    return None
+
+
+def _merge_existing(
+    d: Draft, mm: MmDraft, vma: Vma, start: int, end: int, flags: int
+) -> Vma | None:
+    """`vma_merge_existing_range`: the part `[start, end)` of `vma` joins its neighbours."""
+    at_left, at_right = start == vma.start, end == vma.end
+    shift = start - vma.start
+    part = Range(
+        start, end, vma.pgoff + shift, vma.anon_pgoff + shift, flags, vma.file, vma.anon_vma, vma
+    )
+    prev = mm.prev_vma(start) if at_left else None
+    following = mm.vmas.get(end) if at_right else None
+    left = prev is not None and prev.end == start and _merge_after(d, prev, part)
+    right = following is not None and _merge_before(d, part, following)
+    if left and right:
+        right = _both(prev, following)
+    if left and prev is not None:
+        return _merge_left(d, mm, prev, vma, end, following if right else None)
+    if right and following is not None:
+        return _merge_right(d, mm, vma, start, following)
+    return None
+
+
+def _merge_left(
+    d: Draft, mm: MmDraft, prev: Vma, vma: Vma, end: int, following: Vma | None
+) -> Vma:
+    """`prev` grows over `[vma.start, end)`, and over `following` if that is given."""
+    donor = following if following and following.anon_vma is not None else vma
+    target = _dup_anon_vma(d, prev, donor, None)
+    if following is not None:
+        grown = target._replace(end=following.end)
+        return _commit(d, mm, [(target, grown)], [vma, following])
+    grown = target._replace(end=end)
+    if end == vma.end:
+        return _commit(d, mm, [(target, grown)], [vma])
+    return _commit(d, mm, [(target, grown), (vma, _raised(vma, end))], [])
+
+
+def _merge_right(d: Draft, mm: MmDraft, vma: Vma, start: int, following: Vma) -> Vma:
+    """`following` grows down to `start`; `vma` shrinks or disappears."""
+    target = _dup_anon_vma(d, following, vma, None)
+    grown = _lowered(target, start)
+    if start == vma.start:
+        return _commit(d, mm, [(target, grown)], [vma])
+    _commit(d, mm, [(vma, vma._replace(end=start)), (target, grown)], [])
+    return grown
+
+
+def _raised(vma: Vma, start: int) -> Vma:
+    """Return `vma` with a higher start; the index of each page stays."""
+    shift = start - vma.start
+    return vma._replace(
+        start=start, pgoff=vma.pgoff + shift, anon_pgoff=vma.anon_pgoff + shift
+    )
+
+
+_lowered = _raised  # a negative shift
+
+
+def _commit(
+    d: Draft, mm: MmDraft, changes: list[tuple[Vma, Vma]], removed: list[Vma]
+) -> Vma:
+    """Change VMAs, then unlink the removed ones (`commit_merge`, `vma_complete`).
+
+    Returns the first changed VMA.
+    """
+    rekey(d, changes)
+    vmas = mm.vmas
+    for vma in (*(old for old, _ in changes), *removed):
+        vmas = vmas.without(vma.start)
+    for _, new in changes:
+        vmas = vmas.with_item(new.start, new)
+    mm.vmas = vmas
+    for vma in removed:
+        unlink_anon_vmas(d, vma)
+    return changes[0][1]
+
+
+def _dup_anon_vma(d: Draft, target: Vma, donor: Vma | None, source: Vma | None) -> Vma:
+    """Link an unfaulted target to the anon_vmas of what it swallows (`dup_anon_vma`).
+
+    `source` is the VMA that mremap copies; a swallowed neighbour with an anon_vma goes first.
+    """
+    if target.anon_vma is not None:
+        return target
+    for vma in (donor, source):
+        if vma is not None and vma.anon_vma is not None:
+            return anon_vma_clone(d, target._replace(anon_vma=vma.anon_vma), vma)
+    return target
+
+
+def _merge_after(d: Draft, prev: Vma, part: Range) -> bool:
+    """`can_vma_merge_after`: `part` may join the end of `prev`."""
+    return (
+        _mergeable(prev, part)
+        and prev.pgoff + prev.pages == part.pgoff
+        and prev.anon_pgoff + prev.pages == part.anon_pgoff
+        and _anon_vmas_agree(d, part, prev)
+    )
+
+
+def _merge_before(d: Draft, part: Range, following: Vma) -> bool:
+    """`can_vma_merge_before`: `part` may join the start of `following`."""
+    pages = part.end - part.start
+    return (
+        _mergeable(following, part)
+        and part.pgoff + pages == following.pgoff
+        and part.anon_pgoff + pages == following.anon_pgoff
+        and _anon_vmas_agree(d, part, following)
+    )
+
+
+def _mergeable(vma: Vma, part: Range) -> bool:
+    return vma.flags == part.flags and vma.file == part.file
+
+
+def _anon_vmas_agree(d: Draft, part: Range, target: Vma) -> bool:
+    """`is_mergeable_anon_vma`, in the two forms that `MergeRule` names."""
+    if part.anon_vma == target.anon_vma:
+        return True
+    if part.anon_vma is not None and target.anon_vma is not None:
+        return False
+    if d.rules.merge_rule is MergeRule.OLD:
+        return len(target.chain) == 1
+    faulted = target if target.anon_vma is not None else part.source
+    return faulted is None or len(faulted.chain) == 1
+
+
+def _both(prev: Vma | None, following: Vma | None) -> bool:
+    """Whether two neighbours that both take the range agree with each other."""
+    assert prev is not None  # noqa: S101 - callers found both
+    assert following is not None  # noqa: S101
+    one_is_null = prev.anon_vma is None or following.anon_vma is None
+    return one_is_null or prev.anon_vma == following.anon_vma
+
+
+def unmap(d: Draft, mm: MmDraft, start: int, end: int) -> None:
+    """Remove `[start, end)`: split the ends, zap the entries, unlink (`do_vmi_munmap`)."""
+    for vma in mm.vmas_in(start, end):
+        piece = vma
+        if piece.start < start:
+            _, piece = split_vma(d, mm, piece, start, new_below=True)
+        if piece.end > end:
+            piece, _ = split_vma(d, mm, piece, end, new_below=False)
+    doomed = mm.vmas_in(start, end)
+    zap(d, mm, start, end)
+    for vma in doomed:
+        mm.vmas = mm.vmas.without(vma.start)
+        unlink_anon_vmas(d, vma)
+
+
+def zap(d: Draft, mm: MmDraft, start: int, end: int) -> None:
+    """Clear the page-table entries of `[start, end)` (`zap_page_range_single`)."""
+    for page, _ in list(mm.ptes.pairs(start, end)):
+        d.set_pte(mm, page, None)

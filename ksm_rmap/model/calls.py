@@ -1,0 +1,60 @@
+"""A call as data: an operation and its arguments, to be applied, printed, shrunk or stored."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ksm_rmap.model import ops
+from ksm_rmap.model.state import State
+
+__all__ = ("WALKING", "Argument", "Call")
+
+Argument = int | str | bool | None
+"""What an argument of an operation may be."""
+
+WALKING = frozenset({"migrate_begin", "migrate_end", "reclaim", "swap_out"})
+"""Operations that are given a walk."""
+
+
+class Call(NamedTuple):
+    """One operation with its arguments; `apply` runs it.
+
+    >>> Call.of("mmap", mm=0, start=0, pages=3)
+    Call(op='mmap', args=(('mm', 0), ('start', 0), ('pages', 3)))
+    """
+
+    op: str
+    """Name of a function of `ksm_rmap.model.ops`."""
+    args: tuple[tuple[str, Argument], ...] = ()
+
+    @classmethod
+    def of(cls, op: str, **args: Argument) -> Call:
+        """Return the call of `op` with keyword arguments, in the order given."""
+        return cls(op, tuple(args.items()))
+
+    def get(self, name: str, default: Argument = None) -> Argument:
+        """Return one argument, or `default`."""
+        return dict(self.args).get(name, default)
+
+    def replace(self, **args: Argument) -> Call:
+        """Return the call with some arguments changed or added."""
+        return Call(self.op, tuple({**dict(self.args), **args}.items()))
+
+    def apply(self, state: State, walk: ops.Walk | None = None) -> State:
+        """Return the state after the call.
+
+        `walk` is given to the operations in `WALKING`; their own argument `walk`, the name of
+        a walk, is for whoever looks names up, and is left out here.
+
+        Raises:
+            MmError: The kernel would refuse the call.
+            ValueError: An operation that needs a walk got none.
+        """
+        args = {name: value for name, value in self.args if name != "walk"}
+        if self.op not in WALKING:
+            changed: State = getattr(ops, self.op)(state, **args)
+            return changed
+        if walk is None:
+            raise ValueError(f"{self.op} needs a walk")
+        changed = getattr(ops, self.op)(state, walk=walk, **args)
+        return changed
