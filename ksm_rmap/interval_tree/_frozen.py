@@ -33,24 +33,21 @@ from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
-    Final,
     Generic,
     NamedTuple,
-    NoReturn,
     Self,
     TypeVar,
     Union,
 )
 
+from ksm_rmap.interval_tree._common import MAX_BOUND, Visits, refuse
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["FrozenInterval", "FrozenIntervalTree", "Visits"]
+__all__ = ["FrozenInterval", "FrozenIntervalTree"]
 
 T = TypeVar("T")
-
-#: The greatest bound, ``ULONG_MAX`` on a 64-bit kernel; inclusive.
-MAX_BOUND: Final = 2**64 - 1
 
 
 class FrozenInterval(NamedTuple, Generic[T]):
@@ -62,17 +59,6 @@ class FrozenInterval(NamedTuple, Generic[T]):
     start: int
     last: int
     value: T
-
-
-class Visits(NamedTuple):
-    """What one search touched: exact counts, the same on every machine.
-
-    ``pages`` are branches and leaves entered; ``entries`` are the child records and
-    intervals in them whose start was not past the end of the search.
-    """
-
-    pages: int
-    entries: int
 
 
 class _Branch(Generic[T]):
@@ -300,19 +286,14 @@ def _interval(start: int, last: int, value: T) -> FrozenInterval[T]:
     if type(start) is not int or type(last) is not int:
         start, last = index(start), index(last)
     if not 0 <= start <= last <= MAX_BOUND:
-        _refuse(start, last)
+        refuse(start, last)
     # A direct tuple.__new__ avoids the Python-level __new__ of a NamedTuple.
     return _new_interval(FrozenInterval, (start, last, value))
 
 
 def _require(start: int, last: int) -> None:
     if not 0 <= start <= last <= MAX_BOUND:
-        _refuse(index(start), index(last))
-
-
-def _refuse(start: int, last: int) -> NoReturn:
-    message = f"need 0 <= start <= last <= 2**64 - 1, got start={start}, last={last}"
-    raise ValueError(message)
+        refuse(index(start), index(last))
 
 
 def _prefix(leaf: _Leaf[T], last: int) -> _Leaf[T]:

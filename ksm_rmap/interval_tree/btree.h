@@ -1,0 +1,349 @@
+/*
+ * An augmented B+-tree of closed intervals [start, last] over 0 .. 2^64 - 1.
+ *
+ * Rules of this file:
+ *
+ * 1. It knows nothing of Python. An item is a struct that the caller embeds in something
+ *    larger; the tree never allocates or frees an item.
+ * 2. Order is (start, insertion): of equal starts, the one inserted first comes first.
+ * 3. Every allocation happens before the first change that depends on it, so a call that
+ *    returns -1 (out of memory) leaves the tree as it was in every observable way.
+ * 4. Removal allocates nothing and cannot fail.
+ *
+ * One page, leaf or branch, is three parallel arrays:
+ *
+ *                  slot 0    slot 1    slot 2
+ *        starts       0        40        90       first start below the slot
+ *        lasts       75        88      2^64-1     greatest last below the slot
+ *        slots        |         |         |       child page, or item in a leaf
+ *                     v         v         v
+ *
+ * In a leaf the two bounds of a slot are the bounds of its item, so one search loop
+ * serves both kinds. A search for [a, b] looks at the slots with starts <= b, which are a
+ * prefix, and enters those with lasts >= a.
+ *
+ * Why a search is cheap in the worst case: a slot that lies wholly before the end of the
+ * prefix and has lasts >= a holds at least one answer. Only the last slot of the prefix
+ * can lead to a page without one, and there is one such slot a level. So a search with k
+ * answers enters at most (k + 1) * height pages: O(log n + k log(n / k)) in general, and
+ * O(log n + k / page) when the answers are neighbours.
+ */
+#ifndef KSM_RMAP_BTREE_H
+#define KSM_RMAP_BTREE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef BT_MALLOC
+#define BT_MALLOC malloc
+#define BT_FREE free
+#endif
+
+#define BT_PAGE 32      /* most slots in a page */
+#define BT_HEIGHT 64    /* more than any tree in memory can reach: each branch has >= 2 */
+
+struct bt_page {
+	struct bt_page *parent; /* NULL in the root */
+	uint32_t count;         /* slots in use */
+	uint32_t height;        /* 0 in a leaf */
+	uint64_t rank;          /* of the first item, valid only after bt_number() */
+	uint64_t starts[BT_PAGE];
+	uint64_t lasts[BT_PAGE];
+	void *slots[BT_PAGE];
+};
+
+struct bt_item {
+	uint64_t start, last;   /* both inclusive */
+	struct bt_page *leaf;   /* the page that holds the item; NULL outside a tree */
+};
+
+struct bt {
+	struct bt_page *root;   /* NULL in an empty tree */
+	size_t size;            /* items */
+	uint32_t limit;         /* slots a page may use: BT_PAGE, or less in tests */
+	uint32_t minimum;       /* slots a page must use, the root excepted */
+};
+
+static inline void
+bt_init(struct bt *tree, uint32_t limit)
+{
+	tree->root = NULL;
+	tree->size = 0;
+	tree->limit = limit;
+	tree->minimum = limit / 4 > 2 ? limit / 4 : 2;
+}
+
+/* ---- within one page ---- */
+
+/* How many of the ascending keys are <= key. No branch depends on a key. */
+static inline uint32_t
+bt_upper(const uint64_t *keys, uint32_t count, uint64_t key)
+{
+	const uint64_t *base = keys;
+	while (count > 1) {
+		uint32_t half = count / 2;
+		base += base[half - 1] <= key ? half : 0;
+		count -= half;
+	}
+	return (uint32_t)(base - keys) + (count && *base <= key);
+}
+
+static inline uint32_t
+bt_slot_of(const struct bt_page *page, const void *below)
+{
+	uint32_t slot = 0;
+	while (page->slots[slot] != below)
+		slot++;
+	return slot;
+}
+
+static inline uint64_t
+bt_top(const struct bt_page *page)
+{
+	uint64_t top = 0;
+	for (uint32_t i = 0; i < page->count; i++)
+		top = page->lasts[i] > top ? page->lasts[i] : top;
+	return top;
+}
+
+/* Tell what lies in a slot which page it lies in now. */
+static inline void
+bt_adopt(struct bt_page *page, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++) {
+		if (page->height)
+			((struct bt_page *)page->slots[i])->parent = page;
+		else
+			((struct bt_item *)page->slots[i])->leaf = page;
+	}
+}
+
+static inline void
+bt_move(struct bt_page *to, uint32_t at, const struct bt_page *from, uint32_t slot,
+	uint32_t count)
+{
+	memmove(to->starts + at, from->starts + slot, count * sizeof *to->starts);
+	memmove(to->lasts + at, from->lasts + slot, count * sizeof *to->lasts);
+	memmove(to->slots + at, from->slots + slot, count * sizeof *to->slots);
+}
+
+static inline void
+bt_set(struct bt_page *page, uint32_t slot, uint64_t start, uint64_t last, void *below)
+{
+	page->starts[slot] = start;
+	page->lasts[slot] = last;
+	page->slots[slot] = below;
+}
+
+static inline void
+bt_put(struct bt_page *page, uint32_t slot, uint64_t start, uint64_t last, void *below)
+{
+	bt_move(page, slot + 1, page, slot, page->count - slot);
+	bt_set(page, slot, start, last, below);
+	page->count++;
+}
+
+static inline void
+bt_erase(struct bt_page *page, uint32_t slot)
+{
+	page->count--;
+	bt_move(page, slot, page, slot + 1, page->count - slot);
+}
+
+static inline struct bt_page *
+bt_new_page(uint32_t height)
+{
+	struct bt_page *page = BT_MALLOC(sizeof *page);
+	if (page) {
+		page->parent = NULL;
+		page->count = 0;
+		page->height = height;
+		page->rank = 0;
+	}
+	return page;
+}
+
+/* ---- insertion ---- */
+
+/*
+ * Split the full child in a slot of a branch that has room; the right half is returned.
+ * A key that goes to either end leaves the other part nearly full, so that intervals
+ * inserted in ascending or descending order fill three quarters of each page.
+ */
+static struct bt_page *
+bt_split(const struct bt *tree, struct bt_page *parent, uint32_t slot, uint64_t start)
+{
+	struct bt_page *left = parent->slots[slot];
+	struct bt_page *right = bt_new_page(left->height);
+	if (!right)
+		return NULL;
+	uint32_t at = bt_upper(left->starts, left->count, start);
+	uint32_t cut = at == left->count ? at - tree->minimum
+		     : at == 0           ? tree->minimum
+					 : left->count / 2;
+	right->count = left->count - cut;
+	bt_move(right, 0, left, cut, right->count);
+	bt_adopt(right, 0, right->count);
+	left->count = cut;
+	right->parent = parent;
+	parent->lasts[slot] = bt_top(left);
+	bt_put(parent, slot + 1, right->starts[0], bt_top(right), right);
+	return right;
+}
+
+/* Put a branch with one slot above the root. */
+static int
+bt_grow(struct bt *tree)
+{
+	struct bt_page *old = tree->root;
+	struct bt_page *root = bt_new_page(old ? old->height + 1 : 0);
+	if (!root)
+		return -1;
+	if (old) {
+		bt_put(root, 0, old->starts[0], bt_top(old), old);
+		old->parent = root;
+	}
+	tree->root = root;
+	return 0;
+}
+
+/* Undo bt_grow() when the split that it was for could not be made. */
+static void
+bt_shrink(struct bt *tree)
+{
+	while (tree->root && (tree->root->count == 0 || (tree->root->height && tree->root->count == 1))) {
+		struct bt_page *old = tree->root;
+		tree->root = old->count ? old->slots[0] : NULL;
+		if (tree->root)
+			tree->root->parent = NULL;
+		BT_FREE(old);
+	}
+}
+
+/* Widen the bounds of the slots that were passed on the way down to a leaf. */
+static inline void
+bt_widen(struct bt_page *page, const uint8_t *path, const struct bt_item *item)
+{
+	while ((page = page->parent)) {
+		uint32_t slot = path[page->height];
+		if (page->starts[slot] <= item->start && page->lasts[slot] >= item->last)
+			return;
+		if (page->starts[slot] > item->start)
+			page->starts[slot] = item->start;
+		if (page->lasts[slot] < item->last)
+			page->lasts[slot] = item->last;
+	}
+}
+
+/* Insert after all equal starts. O(log n). Return 0, or -1 without memory. */
+static int
+bt_insert(struct bt *tree, struct bt_item *item)
+{
+	uint8_t path[BT_HEIGHT];
+	if ((!tree->root || tree->root->count == tree->limit) && bt_grow(tree))
+		return -1;
+	struct bt_page *page = tree->root;
+	while (page->height) {
+		uint32_t slot = bt_upper(page->starts, page->count, item->start);
+		slot -= slot > 0;
+		struct bt_page *child = page->slots[slot];
+		if (child->count == tree->limit) {
+			struct bt_page *right = bt_split(tree, page, slot, item->start);
+			if (!right) {
+				bt_shrink(tree);
+				return -1;
+			}
+			if (right->starts[0] <= item->start) {
+				child = right;
+				slot++;
+			}
+		}
+		path[page->height] = (uint8_t)slot;
+		page = child;
+	}
+	uint32_t at = bt_upper(page->starts, page->count, item->start);
+	bt_put(page, at, item->start, item->last, item);
+	item->leaf = page;
+	bt_widen(page, path, item);
+	tree->size++;
+	return 0;
+}
+
+/* ---- removal ---- */
+
+/* Make the bounds of a slot those of its child; tell whether they changed. */
+static inline int
+bt_refresh(struct bt_page *page, uint32_t slot)
+{
+	const struct bt_page *child = page->slots[slot];
+	uint64_t start = child->starts[0], last = bt_top(child);
+	int changed = page->starts[slot] != start || page->lasts[slot] != last;
+	page->starts[slot] = start;
+	page->lasts[slot] = last;
+	return changed;
+}
+
+/* Move slots between two neighbours until the left one has `want`. */
+static void
+bt_even_out(struct bt_page *left, struct bt_page *right, uint32_t want)
+{
+	uint32_t had = left->count;
+	if (want > had) {
+		uint32_t take = want - had;
+		bt_move(left, had, right, 0, take);
+		bt_move(right, 0, right, take, right->count - take);
+		right->count -= take;
+		bt_adopt(left, had, want);
+	} else {
+		uint32_t give = had - want;
+		bt_move(right, give, right, 0, right->count);
+		bt_move(right, 0, left, want, give);
+		right->count += give;
+		bt_adopt(right, 0, give);
+	}
+	left->count = want;
+}
+
+/*
+ * Mend the child in a slot that has too few slots, with the help of a neighbour: merge
+ * the two if the result is at most three quarters full, else share evenly. Either way
+ * it takes several further changes before one of the pages needs mending again.
+ */
+static void
+bt_mend(const struct bt *tree, struct bt_page *parent, uint32_t slot)
+{
+	slot -= slot > 0;
+	struct bt_page *left = parent->slots[slot], *right = parent->slots[slot + 1];
+	uint32_t total = left->count + right->count;
+	if (total <= tree->limit * 3 / 4) {
+		bt_even_out(left, right, total);
+		bt_erase(parent, slot + 1);
+		BT_FREE(right);
+	} else {
+		bt_even_out(left, right, total / 2);
+		bt_refresh(parent, slot + 1);
+	}
+	bt_refresh(parent, slot);
+}
+
+/* Remove an item that is in this tree. O(log n); cannot fail. */
+static void
+bt_remove(struct bt *tree, struct bt_item *item)
+{
+	struct bt_page *page = item->leaf, *parent;
+	bt_erase(page, bt_slot_of(page, item));
+	item->leaf = NULL;
+	tree->size--;
+	for (; (parent = page->parent); page = parent) {
+		uint32_t slot = bt_slot_of(parent, page);
+		if (page->count < tree->minimum)
+			bt_mend(tree, parent, slot);
+		else if (!bt_refresh(parent, slot))
+			return;
+	}
+	bt_shrink(tree);
+}
+
+#endif
