@@ -17,6 +17,7 @@ Left out: `rmap_walk_locked`, huge folios, waiting for a lock (it always comes).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -204,7 +205,9 @@ class Traversal:
             return _Search(item, root, _Hits([]))
         try:
             first, last = wanted
-            return _Search(item, root, self._query(anon_vma, first, last))
+            return _Search(
+                item, root, self._query(anon_vma, operator.index(first), operator.index(last))
+            )
         except (TypeError, ValueError):
             raise WalkError(
                 f"walk of folio {self.number}: range {wanted!r} for item {key} is not "
