@@ -178,7 +178,7 @@ class Draft:
 
         A folio that may be shared belongs to the root anon_vma, an exclusive one to the VMA's.
         """
-        assert vma.anon_vma is not None, "anon_vma_prepare comes first"  # noqa: S101 - invariant
+        assert vma.anon_vma is not None, "anon_vma_prepare comes first"  # invariant
         anon_vma = vma.anon_vma if exclusive else self.anon_vmas[vma.anon_vma].root
         number = self.new_id()
         index = linear_page_index(vma, page)
@@ -212,7 +212,7 @@ class Draft:
     def leave_swap_cache(self, number: int) -> None:
         """Take a folio out of the swap cache (`folio_free_swap` or the end of a write-out)."""
         folio = self.folios[number]
-        assert folio.swap is not None  # noqa: S101 - callers look first
+        assert folio.swap is not None  # callers look first
         slot = self.slots[folio.swap]
         if slot.ptes:
             self.slots = self.slots.with_item(folio.swap, slot._replace(folio=None))
@@ -223,7 +223,9 @@ class Draft:
     def enter_swap_cache(self, number: int) -> int:
         """Give a folio a swap slot, unless it has one, and return the slot."""
         folio = self.folios[number]
-        if folio.swap is not None:
+        if folio.swap is not None:  # written to since, if it was exclusive: write it out again
+            old = self.slots[folio.swap]._replace(content=folio.content)
+            self.slots = self.slots.with_item(folio.swap, old)
             return folio.swap
         slot = self.new_id()
         self.slots = self.slots.with_item(slot, SwapSlot(0, folio.content, number))

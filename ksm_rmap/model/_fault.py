@@ -75,7 +75,7 @@ def _writable_folio(d: Draft, mm: MmDraft, vma: Vma, page: int, number: int) -> 
         if folio.swap is not None:
             d.leave_swap_cache(number)
             folio = d.folios[number]
-        assert vma.anon_vma is not None  # noqa: S101 - prepared above
+        assert vma.anon_vma is not None  # prepared above
         owned = folio._replace(exclusive=True, mapping=vma.anon_vma)  # folio_move_anon_rmap
         d.folios = d.folios.with_item(number, owned)
         return number
@@ -120,9 +120,7 @@ def blocked(d: Draft, mm: MmDraft, page: int, folio: int) -> Exception:
     )
 
 
-def swap_in(
-    d: Draft, mm: MmDraft, vma: Vma, page: int, pte: Pte, *, write: bool = False
-) -> None:
+def swap_in(d: Draft, mm: MmDraft, vma: Vma, page: int, pte: Pte, *, write: bool = False) -> None:
     """Bring back the page behind a swap entry (`do_swap_page`)."""
     vma = anon_vma_prepare(d, mm, vma)
     slot = d.slots[pte.target]
@@ -142,7 +140,7 @@ def swap_in(
         d.leave_swap_cache(cached)
         folio = d.folios[cached]
     if not folio.ksm and (pte.exclusive or (folio.swap is None and folio.mapcount == 1)):
-        assert vma.anon_vma is not None  # noqa: S101 - prepared above
+        assert vma.anon_vma is not None  # prepared above
         owned = folio._replace(exclusive=True)
         d.folios = d.folios.with_item(cached, owned)
 
@@ -162,7 +160,7 @@ def _needs_copy(d: Draft, vma: Vma, page: int, folio: Folio) -> bool:
     """`ksm_might_need_to_copy`: a KSM folio is taken as it is, at whatever address."""
     if folio.kind is Mapping.KSM:
         return folio.mapping == NO_NODE
-    assert vma.anon_vma is not None  # noqa: S101 - prepared by swap_in
+    assert vma.anon_vma is not None  # prepared by swap_in
     if folio.mapping not in d.anon_vmas:
         return True
     same_root = d.anon_vmas[folio.mapping].root == d.anon_vmas[vma.anon_vma].root

@@ -114,9 +114,7 @@ def _leave_mm(d: Draft, mm: MmDraft) -> None:
     slots = d.ksmd.slots
     at = slots.index(mm.id) + 1
     following = slots[at] if at < len(slots) else None
-    seen_any = d.ksmd.address > 0 or any(
-        vma.has(VmFlag.MERGEABLE) for _, vma in mm.vmas.pairs()
-    )
+    seen_any = d.ksmd.address > 0 or any(vma.has(VmFlag.MERGEABLE) for _, vma in mm.vmas.pairs())
     if not mm.alive or not seen_any:
         slots = tuple(n for n in slots if n != mm.id)
     d.ksmd = d.ksmd._replace(slots=slots, mm=following, address=0)
@@ -124,9 +122,9 @@ def _leave_mm(d: Draft, mm: MmDraft) -> None:
 
 def _free_items(d: Draft, mm: MmDraft, low: int, end: int | None) -> None:
     """Free the items of `[low, end)`: no page was found there (`get_next_rmap_item`)."""
-    for address, item in list(mm.items.pairs(low, end)):
-        if item.state is not ItemState.LOOSE:
-            remove_from_tree(d, mm, item)
+    for address, _ in list(mm.items.pairs(low, end)):
+        # Read again: a stale node that an earlier item met has let go of this one too.
+        remove_from_tree(d, mm, mm.items[address])
         mm.items = mm.items.without(address)
 
 
@@ -251,7 +249,7 @@ def _merge_two(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, other_key: ItemK
         _break_unfinished(d, mm, vma, item.address, number)
         return
     other_vma = _mergeable_vma(other_mm, other.address)
-    assert other_vma is not None  # noqa: S101 - the search looked at it
+    assert other_vma is not None  # the search looked at it
     nodes = d.ksmd.stable.get(folio.content, ())
     d.nodes = d.nodes.with_item(node, StableNode(number, folio.content))
     d.ksmd = d.ksmd._replace(stable=d.ksmd.stable.with_item(folio.content, (*nodes, node)))
@@ -262,7 +260,7 @@ def _merge_two(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, other_key: ItemK
 
 
 def _break_unfinished(d: Draft, mm: MmDraft, vma: Vma, page: int, number: int) -> None:
-    """The second page could not be merged: copy the first again (`break_cow`)."""
+    """Copy the first page again: the second could not be merged (`break_cow`)."""
     folio = d.folios[number]
     d.folios = d.folios.with_item(number, folio._replace(mapping=NO_NODE))
     copy_folio(d, mm, vma, page, folio.content)
@@ -278,7 +276,7 @@ def _append(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, node: int) -> None:
 
     `try_to_merge_with_ksm_page` and `stable_tree_append`.
     """
-    assert vma.anon_vma is not None  # noqa: S101 - mergeable VMAs that are scanned have one
+    assert vma.anon_vma is not None  # mergeable VMAs that are scanned have one
     d.change_anon_vma(vma.anon_vma, refcount=1)
     stable = item._replace(
         state=ItemState.STABLE,
@@ -314,7 +312,7 @@ def remove_from_tree(d: Draft, mm: MmDraft, item: RmapItem) -> RmapItem:
     if item.state is ItemState.UNSTABLE:
         _leave_unstable(d, item)
     else:
-        assert item.node is not None  # noqa: S101 - stable items have one
+        assert item.node is not None  # stable items have one
         if d.nodes[item.node].folio not in d.folios:
             _drop_stale_node(d, item.node)
             return _item(d, item.key)
@@ -325,18 +323,16 @@ def remove_from_tree(d: Draft, mm: MmDraft, item: RmapItem) -> RmapItem:
 
 
 def _leave_unstable(d: Draft, item: RmapItem) -> None:
-    assert item.checksum is not None  # noqa: S101 - set at the first visit
+    assert item.checksum is not None  # set at the first visit
     kept = tuple(key for key in d.ksmd.unstable[item.checksum] if key != item.key)
     unstable = d.ksmd.unstable
-    unstable = (
-        unstable.with_item(item.checksum, kept) if kept else unstable.without(item.checksum)
-    )
+    unstable = unstable.with_item(item.checksum, kept) if kept else unstable.without(item.checksum)
     d.ksmd = d.ksmd._replace(unstable=unstable)
 
 
 def _leave_node(d: Draft, item: RmapItem) -> None:
-    assert item.node is not None  # noqa: S101 - stable items have both
-    assert item.anon_vma is not None  # noqa: S101
+    assert item.node is not None  # stable items have both
+    assert item.anon_vma is not None
     folio, content, items = d.nodes[item.node]
     kept = tuple(key for key in items if key != item.key)
     d.nodes = d.nodes.with_item(item.node, StableNode(folio, content, kept))
@@ -347,14 +343,14 @@ def _drop_stale_node(d: Draft, number: int) -> None:
     """Remove a stable node and let go of all its items (`remove_node_from_stable_tree`)."""
     for key in d.nodes[number].items:
         item = _item(d, key)
-        assert item.anon_vma is not None  # noqa: S101 - stable items have one
+        assert item.anon_vma is not None  # stable items have one
         put_anon_vma(d, item.anon_vma)
         _store(d, d.any_mm(key[0]), _loose(item))
     d.nodes = d.nodes.with_item(number, d.nodes[number]._replace(items=()))
     d.drop_node(number)
 
 
-# run = 2
+# Writing 2 to the knob "run"
 
 
 def unmerge_and_remove_all(d: Draft) -> None:

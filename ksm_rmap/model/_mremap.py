@@ -81,8 +81,7 @@ def _check_source(d: Draft, mm: MmDraft, vma: Vma, req: Remap) -> None:
         end = req.start + needed
         raise d.fail(
             errno.EFAULT,
-            f"process {mm.id} range [{req.start}, {end}) leaves the VMA "
-            f"[{vma.start}, {vma.end})",
+            f"process {mm.id} range [{req.start}, {end}) leaves the VMA [{vma.start}, {vma.end})",
         )
 
 
@@ -90,7 +89,7 @@ def _move_each_vma(d: Draft, mm: MmDraft, req: Remap, to: int) -> None:
     """Move every VMA of the range in turn and keep the gaps between them (`remap_move`)."""
     page, end = req.start, req.start + req.pages
     target, last_end, seen = to, 0, False
-    while (vma := mm.next_vma(page)) is not None and vma.start < end:
+    while page < end and (vma := mm.next_vma(page)) is not None and vma.start < end:
         start, stop = max(vma.start, req.start), min(vma.end, end)
         if not seen and req.start < vma.start:
             break
@@ -110,7 +109,7 @@ def _move_to(d: Draft, mm: MmDraft, req: Remap, to: int) -> None:
         unmap(d, mm, req.start + req.new_pages, req.start + req.pages)
         req = req._replace(pages=req.new_pages)
     vma = mm.vma_at(req.start)
-    assert vma is not None  # noqa: S101 - source and target do not overlap
+    assert vma is not None  # source and target do not overlap
     _move_vma(d, mm, vma, req, to)
 
 
@@ -151,7 +150,7 @@ def _copy_vma(d: Draft, mm: MmDraft, vma: Vma, req: Remap, to: int) -> Vma:
 
 
 def _leave_behind(d: Draft, mm: MmDraft, vma: Vma) -> None:
-    """The source of a whole DONTUNMAP move is unfaulted again (`dontunmap_complete`)."""
+    """Leave the source of a whole DONTUNMAP move unfaulted (`dontunmap_complete`)."""
     left = unlink_anon_vmas(d, vma)
     if d.rules.dontunmap_resets_pgoff:
         left = left._replace(anon_pgoff=left.start)

@@ -188,6 +188,4 @@ def _put_tree(
 ) -> None:
     # A tuple built by position: _replace() of a NamedTuple costs three times as much.
     root, parent, refs, children, active, _ = anon_vma
-    d.anon_vmas = d.anon_vmas.with_item(
-        number, AnonVma(root, parent, refs, children, active, tree)
-    )
+    d.anon_vmas = d.anon_vmas.with_item(number, AnonVma(root, parent, refs, children, active, tree))

@@ -49,18 +49,19 @@ def swap_out(d: Draft, number: int, walk: Walk) -> None:
         raise d.fail(errno.EAGAIN, f"folio {number} is under migration")
     slot = d.enter_swap_cache(number)
     for mm, page in _entries(d, number, walk, PteKind.PRESENT):
-        # folio_add_to_swap gave the slot; the entry keeps PageAnonExclusive (try_to_unmap_one).
-        exclusive = d.folios[number].exclusive
-        d.set_pte(mm, page, Pte(PteKind.SWAP, slot, exclusive))
+        d.set_pte(mm, page, Pte(PteKind.SWAP, slot, _take_exclusive(d, number)))
     folio = d.folios.get(number)
     if folio is not None and not folio.mapcount and not folio.pins:
         d.leave_swap_cache(number)
 
 
 def reclaim(d: Draft, walk: Walk) -> None:
-    """Swap out every folio that is not pinned or under migration (`memory.reclaim`)."""
+    """Swap out every folio that is not under migration (`memory.reclaim`).
+
+    A pinned one loses its entries too, but stays in the swap cache.
+    """
     for number, folio in list(d.folios.pairs()):
-        if folio.mapcount and not folio.pins and not folio.migrating:
+        if folio.mapcount and not folio.migrating:
             swap_out(d, number, walk)
     for number, folio in list(d.folios.pairs()):
         if not folio.mapcount and folio.swap is not None and not folio.pins:
@@ -77,9 +78,8 @@ def migrate_begin(d: Draft, number: int, walk: Walk) -> None:
     if folio.migrating or folio.pins:
         why = "is under migration" if folio.migrating else "has an extra reference"
         raise d.fail(errno.EAGAIN, f"folio {number} {why}")
-    exclusive = folio.exclusive
     for mm, page in _entries(d, number, walk, PteKind.PRESENT):
-        d.set_pte(mm, page, Pte(PteKind.MIGRATION, number, exclusive))
+        d.set_pte(mm, page, Pte(PteKind.MIGRATION, number, _take_exclusive(d, number)))
     if d.folios[number].mapcount:
         migrate_end(d, number, walk)
 
@@ -87,12 +87,25 @@ def migrate_begin(d: Draft, number: int, walk: Walk) -> None:
 def migrate_end(d: Draft, number: int, walk: Walk) -> None:
     """Turn migration entries into entries of the folio again (`remove_migration_ptes`)."""
     for mm, page in _entries(d, number, walk, PteKind.MIGRATION):
+        exclusive = mm.ptes[page].exclusive
         d.set_pte(mm, page, Pte(PteKind.PRESENT, number))
+        if exclusive:
+            d.folios = d.folios.with_item(number, d.folios[number]._replace(exclusive=True))
 
 
-def _entries(
-    d: Draft, number: int, walk: Walk, kind: PteKind
-) -> list[tuple[MmDraft, int]]:
+def _take_exclusive(d: Draft, number: int) -> bool:
+    """Clear PageAnonExclusive and tell whether it was set: from now on the entry has it.
+
+    `folio_try_share_anon_rmap_pte`; fork clears it there, swap-in or the end of the migration
+    puts it back.
+    """
+    folio = d.folios[number]
+    if folio.exclusive:
+        d.folios = d.folios.with_item(number, folio._replace(exclusive=False))
+    return folio.exclusive
+
+
+def _entries(d: Draft, number: int, walk: Walk, kind: PteKind) -> list[tuple[MmDraft, int]]:
     """Return the entries of `kind` that `walk` finds for a folio, in its order."""
     found = []
     for number_of_mm, page in walk(d.freeze(), number).ptes:

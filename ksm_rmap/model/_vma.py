@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model._rmap import anon_vma_clone, rekey, unlink_anon_vmas
 from ksm_rmap.model.rules import MergeRule
-from ksm_rmap.model.state import Vma
 
 if TYPE_CHECKING:
     from ksm_rmap.model._draft import Draft, MmDraft
+    from ksm_rmap.model.state import Vma
 
 
 class Range(NamedTuple):
@@ -45,9 +45,7 @@ def split_vma(d: Draft, mm: MmDraft, vma: Vma, page: int, *, new_below: bool) ->
     """
     lower = vma._replace(end=page)
     shift = page - vma.start
-    upper = vma._replace(
-        start=page, pgoff=vma.pgoff + shift, anon_pgoff=vma.anon_pgoff + shift
-    )
+    upper = vma._replace(start=page, pgoff=vma.pgoff + shift, anon_pgoff=vma.anon_pgoff + shift)
     if new_below:
         lower = anon_vma_clone(d, lower, vma)
         rekey(d, [(vma, upper)])
@@ -58,9 +56,7 @@ def split_vma(d: Draft, mm: MmDraft, vma: Vma, page: int, *, new_below: bool) ->
     return lower, upper
 
 
-def vma_modify(
-    d: Draft, mm: MmDraft, vma: Vma, start: int, end: int, flags: int
-) -> Vma:
+def vma_modify(d: Draft, mm: MmDraft, vma: Vma, start: int, end: int, flags: int) -> Vma:
     """Give `[start, end)` of `vma` new flags: merge with a neighbour or split; return the result.
 
     `vma_modify`, mm/vma.c. The result may be larger than the range when it was merged.
@@ -121,9 +117,7 @@ def _merge_existing(
     return None
 
 
-def _merge_left(
-    d: Draft, mm: MmDraft, prev: Vma, vma: Vma, end: int, following: Vma | None
-) -> Vma:
+def _merge_left(d: Draft, mm: MmDraft, prev: Vma, vma: Vma, end: int, following: Vma | None) -> Vma:
     """`prev` grows over `[vma.start, end)`, and over `following` if that is given."""
     donor = following if following and following.anon_vma is not None else vma
     target = _dup_anon_vma(d, prev, donor, None)
@@ -149,17 +143,13 @@ def _merge_right(d: Draft, mm: MmDraft, vma: Vma, start: int, following: Vma) ->
 def _raised(vma: Vma, start: int) -> Vma:
     """Return `vma` with a higher start; the index of each page stays."""
     shift = start - vma.start
-    return vma._replace(
-        start=start, pgoff=vma.pgoff + shift, anon_pgoff=vma.anon_pgoff + shift
-    )
+    return vma._replace(start=start, pgoff=vma.pgoff + shift, anon_pgoff=vma.anon_pgoff + shift)
 
 
 _lowered = _raised  # a negative shift
 
 
-def _commit(
-    d: Draft, mm: MmDraft, changes: list[tuple[Vma, Vma]], removed: list[Vma]
-) -> Vma:
+def _commit(d: Draft, mm: MmDraft, changes: list[tuple[Vma, Vma]], removed: list[Vma]) -> Vma:
     """Change VMAs, then unlink the removed ones (`commit_merge`, `vma_complete`).
 
     Returns the first changed VMA.
@@ -228,8 +218,8 @@ def _anon_vmas_agree(d: Draft, part: Range, target: Vma) -> bool:
 
 def _both(prev: Vma | None, following: Vma | None) -> bool:
     """Whether two neighbours that both take the range agree with each other."""
-    assert prev is not None  # noqa: S101 - callers found both
-    assert following is not None  # noqa: S101
+    assert prev is not None  # callers found both
+    assert following is not None
     one_is_null = prev.anon_vma is None or following.anon_vma is None
     return one_is_null or prev.anon_vma == following.anon_vma
 

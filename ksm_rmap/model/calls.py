@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model import ops
-from ksm_rmap.model.state import State
+
+if TYPE_CHECKING:
+    from ksm_rmap.model.state import State
 
 __all__ = ("WALKING", "Argument", "Call")
 
@@ -49,6 +51,7 @@ class Call(NamedTuple):
         Raises:
             MmError: The kernel would refuse the call.
             ValueError: An operation that needs a walk got none.
+
         """
         args = {name: value for name, value in self.args if name != "walk"}
         if self.op not in WALKING:
@@ -56,5 +59,4 @@ class Call(NamedTuple):
             return changed
         if walk is None:
             raise ValueError(f"{self.op} needs a walk")
-        changed = getattr(ops, self.op)(state, walk=walk, **args)
-        return changed
+        return getattr(ops, self.op)(state, walk=walk, **args)

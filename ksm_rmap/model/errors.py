@@ -20,11 +20,10 @@ class MmError(Exception):
         detail: process, page range and reason in one sentence.
         state: None, or the state afterwards where the kernel changes something before it
             fails (`mprotect` and `madvise` over a hole, a move of several VMAs).
+
     """
 
-    def __init__(
-        self, errno: int, operation: str, detail: str, state: State | None = None
-    ) -> None:
+    def __init__(self, errno: int, operation: str, detail: str, state: State | None = None) -> None:
         super().__init__(errno, operation, detail)
         self.errno = errno
         self.operation = operation

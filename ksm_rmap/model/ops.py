@@ -97,6 +97,7 @@ def mmap(
         MmError: ESRCH, EINVAL.
 
     Source: `do_mmap`, mm/mmap.c; `mmap_region`, mm/vma.c.
+
     """
     d = Draft(state, "mmap")
     owner = d.mm(mm)
@@ -122,6 +123,7 @@ def munmap(state: State, *, mm: int, start: int, pages: int) -> State:
 
     Raises:
         MmError: ESRCH, EINVAL.
+
     """
     d = Draft(state, "munmap")
     owner = d.mm(mm)
@@ -135,6 +137,7 @@ def mprotect(state: State, *, mm: int, start: int, pages: int, prot: str) -> Sta
     Raises:
         MmError: ESRCH, EINVAL; ENOMEM over a hole: the part below the hole is changed, and the
             error carries that state.
+
     """
     d = Draft(state, "mprotect")
     owner = d.mm(mm)
@@ -188,6 +191,7 @@ def mremap(
     Raises:
         MmError: ESRCH; EINVAL; EFAULT: the source is not mapped or leaves its VMA; ENOMEM:
             no room to extend in place; EAGAIN: a KSM page of the range is under migration.
+
     """
     d = Draft(state, "mremap")
     owner = d.mm(mm)
@@ -212,6 +216,7 @@ def madvise(state: State, *, mm: int, start: int, pages: int, advice: str) -> St
     Raises:
         MmError: ESRCH; EINVAL; ENOMEM over a hole: everything that is mapped has been done, and
             the error carries that state; EAGAIN: a KSM page is under migration.
+
     """
     d = Draft(state, "madvise")
     owner = d.mm(mm)
@@ -256,6 +261,7 @@ def prctl_merge_any(state: State, *, mm: int, enable: bool) -> State:
 
     Raises:
         MmError: ESRCH; EAGAIN: a KSM page is under migration.
+
     """
     d = Draft(state, "prctl_merge_any")
     owner = d.mm(mm)
@@ -282,6 +288,7 @@ def read(state: State, *, mm: int, start: int, pages: int = 1) -> State:
     Raises:
         MmError: ESRCH; EINVAL; EFAULT: not mapped or not readable; EAGAIN: under migration.
             The error carries the state after the pages before.
+
     """
     d = Draft(state, "read")
     owner = d.mm(mm)
@@ -295,6 +302,7 @@ def write(state: State, *, mm: int, start: int, content: int, pages: int = 1) ->
 
     Raises:
         MmError: ESRCH; EINVAL; EFAULT: not mapped or not writable; EAGAIN: under migration.
+
     """
     d = Draft(state, "write")
     owner = d.mm(mm)
@@ -311,6 +319,7 @@ def fork(state: State, *, mm: int, child: int) -> State:
 
     Raises:
         MmError: ESRCH; EEXIST: the number is taken; EINVAL: it is negative.
+
     """
     d = Draft(state, "fork")
     parent = d.mm(mm)
@@ -336,6 +345,7 @@ def exit_mm(state: State, *, mm: int) -> State:
 
     Raises:
         MmError: ESRCH.
+
     """
     d = Draft(state, "exit_mm")
     owner = d.mm(mm)
@@ -366,6 +376,7 @@ def ksmd(state: State, *, passes: int = 1) -> State:
 
     Raises:
         MmError: EINVAL: fewer than one pass.
+
     """
     d = Draft(state, "ksmd")
     if passes < 1:
@@ -383,6 +394,7 @@ def unmerge_all(state: State) -> State:
 
     Raises:
         MmError: EAGAIN: a KSM page is under migration.
+
     """
     d = Draft(state, "unmerge_all")
     _ksm.unmerge_and_remove_all(d)
@@ -394,6 +406,7 @@ def max_page_sharing(state: State, *, limit: int) -> State:
 
     Raises:
         MmError: EINVAL: less than 2; EBUSY: there are stable nodes.
+
     """
     d = Draft(state, "max_page_sharing")
     if limit < 2:  # noqa: PLR2004 - the kernel's own bound
@@ -415,6 +428,7 @@ def swap_out(state: State, *, mm: int, page: int, walk: Walk) -> State:
 
     Raises:
         MmError: ESRCH; EFAULT: no folio there; EAGAIN: under migration.
+
     """
     d = Draft(state, "swap_out")
     _swap.swap_out(d, _swap.mapped_folio(d, d.mm(mm), page), walk)
@@ -422,7 +436,10 @@ def swap_out(state: State, *, mm: int, page: int, walk: Walk) -> State:
 
 
 def reclaim(state: State, *, walk: Walk) -> State:
-    """Swap out every folio that has no extra reference (`memory.reclaim`)."""
+    """Swap out every folio that is not under migration (`memory.reclaim`).
+
+    A folio with an extra reference stays in the swap cache, unmapped.
+    """
     d = Draft(state, "reclaim")
     _swap.reclaim(d, walk)
     return d.freeze()
@@ -436,6 +453,7 @@ def drop_swap_cache(state: State, *, mm: int, page: int) -> State:
     Raises:
         MmError: ESRCH; EFAULT: no entry; EBUSY: not in the swap cache, or mapped while
             swap entries refer to the slot, or pinned.
+
     """
     d = Draft(state, "drop_swap_cache")
     pte = d.mm(mm).ptes.get(page)
@@ -456,6 +474,7 @@ def hold(state: State, *, mm: int, page: int) -> State:
 
     Raises:
         MmError: ESRCH; EFAULT: no folio there.
+
     """
     return _pin(state, "hold", mm, page, 1)
 
@@ -465,6 +484,7 @@ def release(state: State, *, mm: int, page: int) -> State:
 
     Raises:
         MmError: ESRCH; EFAULT: no folio there; EINVAL: it has no extra reference.
+
     """
     return _pin(state, "release", mm, page, -1)
 
@@ -490,6 +510,7 @@ def migrate_begin(state: State, *, mm: int, page: int, walk: Walk) -> State:
 
     Raises:
         MmError: ESRCH; EFAULT: no folio there; EAGAIN: under migration, or pinned.
+
     """
     d = Draft(state, "migrate_begin")
     _swap.migrate_begin(d, _swap.mapped_folio(d, d.mm(mm), page), walk)
@@ -504,6 +525,7 @@ def migrate_end(state: State, *, mm: int, page: int, walk: Walk) -> State:
 
     Raises:
         MmError: ESRCH; EFAULT: no folio there; EINVAL: it is not under migration.
+
     """
     d = Draft(state, "migrate_end")
     number = _swap.mapped_folio(d, d.mm(mm), page)

@@ -190,7 +190,7 @@ class Folio(NamedTuple):
     kind: Mapping
     mapping: int
     """The anon_vma or the stable node, as `kind` says."""
-    index: int
+    index: int  # type: ignore[assignment]  # the kernel's name, over tuple.index()
     mapcount: int
     exclusive: bool
     """PageAnonExclusive: a write may reuse the page."""
@@ -238,7 +238,7 @@ class RmapItem(NamedTuple):
     """STABLE: `head`, the stable node."""
     anon_vma: int | None = None
     """STABLE: the VMA's anon_vma at merge time, of which a reference is held."""
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # the kernel's name, over tuple.index()
     """STABLE: `linear_page_index` at merge time (the walk merged in 2026 searches at it)."""
     vm_pgoff: int = 0
     """STABLE: `vm_pgoff` of the VMA at merge time (the walk of v4 searches at it)."""
