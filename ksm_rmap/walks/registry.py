@@ -53,7 +53,7 @@ def get(name: str) -> NamedWalk:
         return design
     if ":" in name or name.endswith(".py"):
         return load(name)
-    close = difflib.get_close_matches(name, _DESIGNS, n=1)
+    close = difflib.get_close_matches(name, _DESIGNS)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise WalkError(
         f"unknown walk {name!r}{hint}; known: {', '.join(_DESIGNS)}; "

@@ -181,9 +181,8 @@ class _SourceLoader(importlib.machinery.SourceFileLoader):
 
 def _load_file(path: Path) -> ModuleType:
     loader = _SourceLoader(f"ksm_rmap_user_{path.stem}", str(path))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    if spec is None:  # pragma: no cover - a loader with a name always has a spec
-        raise ImportError(path)
+    spec = importlib.machinery.ModuleSpec(loader.name, loader, origin=str(path))
+    spec.has_location = True
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     with _on_path(path.parent):
@@ -229,7 +228,6 @@ class _ShortRepr(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxother = self.maxstring = 60
-        self.maxlong = 40
 
 
 def _shown(value: object) -> str:

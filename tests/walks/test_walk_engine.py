@@ -75,6 +75,9 @@ class TestOrder:
         vmas = {"parent, pages 0 and 1": 1, "parent, page 2": 1, "children": 2}
         assert own[2:7] == (sum(vmas.values()), 1, 2, 0, 1)
         assert others[2:7] == (sum(vmas.values()), 1, 1, 1, 1)
+        control = walks.RmapWalkControl(invalid_vma=lambda vma: vma.mm > 0)
+        _, _, others, _ = walks.get("full")(state, folio, control=control).loops
+        assert others[2:7] == (sum(vmas.values()), 1, 1, 2, 0)
 
 
 class TestControl:
@@ -243,6 +246,36 @@ class TestManyVmas:
             monkeypatch.setattr(engine._Hits, "many", 1)
             assert walk(state, folio, control=control) == tried
 
+    @pytest.mark.parametrize(("many", "tried"), [(2, False), (3, True)])
+    def test_from_so_many_on_no_vma_is_tried(
+        self, many: int, monkeypatch: pytest.MonkeyPatch, *, tried: bool
+    ) -> None:
+        state, folio = ksm_state("hugh")
+        assert len(state.anon_vmas[0].tree) == 2
+        calls: list[State] = []
+        vmas = engine._Hits.vmas
+
+        def counted(hits: engine._Hits, now: State) -> list[Vma]:
+            calls.append(now)
+            return vmas(hits, now)
+
+        monkeypatch.setattr(engine._Hits, "many", many)
+        monkeypatch.setattr(engine._Hits, "vmas", counted)
+        walks.get("full")(state, folio)
+        assert bool(calls) == tried
+
+    def test_a_query_is_made_once_in_a_walk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        queries: list[int] = []
+        make = engine._Hits.__init__
+
+        def counted(hits: engine._Hits, keys: list[tuple[int, int]]) -> None:
+            queries.append(len(keys))
+            make(hits, keys)
+
+        monkeypatch.setattr(engine._Hits, "__init__", counted)
+        walks.get("full")(*ksm_state("fork-scanned"))
+        assert sorted(queries) == [1, 2]
+
     def test_a_vma_that_is_linked_twice_counts_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
         state, folio = ksm_state("hugh")
         family = state.anon_vmas[0]
@@ -276,7 +309,16 @@ class TestSearch:
         state, folio = ksm_state("hugh")
         with pytest.raises(walks.WalkError, match=r"not \(first, last\) with 0 <= first") as caught:
             walks.ksm_walk(state, folio, range_of=lambda *_: wanted)
-        assert f"folio {folio}: range {wanted!r} for item (0, 2)" in str(caught.value)
+        assert str(caught.value) == (
+            f"walk of folio {folio}: range {wanted!r} for item (0, 2) is not "
+            "(first, last) with 0 <= first <= last <= ULONG_MAX, nor None"
+        )
+
+    def test_no_search_takes_the_lock_all_the_same(self) -> None:
+        state, folio = ksm_state("hugh")
+        control = walks.RmapWalkControl(try_lock=True, locked=frozenset(state.anon_vmas))
+        result = walks.ksm_walk(state, folio, range_of=lambda *_: None, control=control)
+        assert result == walks.WalkResult(contended=True)
 
     def test_address_of_says_where_to_look(self) -> None:
         state, folio = ksm_state("hugh")
@@ -365,14 +407,15 @@ class TestOrdinaryFolios:
         gone = State(mms=state.mms, folios=state.folios)
         assert walks.rmap_walk_anon(gone, folio) == walks.WalkResult()
 
-    def test_a_key_that_lies_about_its_vma_leads_nowhere(self) -> None:
+    @pytest.mark.parametrize("lie", [3, 1, -1, -3])
+    def test_a_key_that_lies_about_its_vma_leads_nowhere(self, lie: int) -> None:
         """A planted bug: the VMA's page for the index is outside of the VMA."""
         state = self.state()
         folio = state.folio_at(0, 5)
         assert folio is not None
         vma = state.vma(0, 5)
         assert vma is not None
-        moved = state.mms[0].vmas.with_item(5, vma._replace(anon_pgoff=vma.anon_pgoff + 3))
+        moved = state.mms[0].vmas.with_item(5, vma._replace(anon_pgoff=vma.anon_pgoff + lie))
         broken = State(
             rules=Rules(),
             mms=state.mms.with_item(0, state.mms[0]._replace(vmas=moved)),

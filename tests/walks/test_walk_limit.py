@@ -92,6 +92,9 @@ def test_a_timer_that_was_set_before_goes_on() -> None:
         walks.call_within(5, lambda: time.sleep(0.03), "test")
         time.sleep(0.01)
         assert rung == [1]
+        signal.setitimer(signal.ITIMER_REAL, 100, 50)
+        walks.call_within(5, lambda: 7, "test")
+        assert signal.getitimer(signal.ITIMER_REAL)[1] == 50
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

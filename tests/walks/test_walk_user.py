@@ -86,8 +86,9 @@ class TestLoading:
         assert [entry.name for entry in tmp_path.iterdir()] == ["own.py"]
 
     def test_a_file_may_import_its_neighbour(
-        self, write: Callable[[str], Path], tmp_path: Path
+        self, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.delitem(sys.modules, "ksm_rmap_neighbour", raising=False)
         (tmp_path / "ksm_rmap_neighbour.py").write_text("PAGE = 2\n", encoding="utf-8")
         path = write(
             "from ksm_rmap_neighbour import PAGE\ndef f(state, folio):\n    return [(0, PAGE)]\n"
@@ -115,13 +116,28 @@ class TestLoading:
         (tmp_path / "ksm_rmap_here.py").write_text(
             "def f(state, folio):\n    return [(0, 0)]\n", encoding="utf-8"
         )
+        monkeypatch.delitem(sys.modules, "ksm_rmap_here", raising=False)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
         assert walks.get("ksm_rmap_here:f")(*hugh()).ptes == ((0, 0),)
 
-    @pytest.mark.parametrize("name", ["own.py", "own.py:", ":f"])
-    def test_no_function_named(self, name: str) -> None:
-        assert "names no function" in failure(lambda: walks.get(name))
+    def test_a_file_knows_where_it_is(self, write: Callable[[str], Path]) -> None:
+        path = write("def f(state, folio):\n    raise ValueError(__file__)\n")
+        assert f"ValueError: {path} (own.py, line 2)" in failure(
+            lambda: walks.get(f"{path}:f")(*hugh())
+        )
+
+    def test_a_path_with_a_colon(self, tmp_path: Path) -> None:
+        path = tmp_path / "a:b.py"
+        path.write_text("def f(state, folio):\n    return []\n", encoding="utf-8")
+        assert walks.get(f"{path}:f")(*hugh()).ptes == ()
+
+    @pytest.mark.parametrize(
+        ("name", "where"), [("own.py", "own.py"), ("own.py:", "own.py"), (":f", "f")]
+    )
+    def test_no_function_named(self, name: str, where: str) -> None:
+        message = f"walk {name!r} names no function: write {where}:FUNCTION"
+        assert failure(lambda: walks.get(name)) == message
 
     def test_no_such_file(self, tmp_path: Path) -> None:
         path = tmp_path / "nowhere.py"
@@ -135,7 +151,7 @@ class TestLoading:
         )
 
     def test_no_such_function(self, write: Callable[[str], Path]) -> None:
-        path = write("import os\nX = 1\ndef f(s, n): pass\ndef g(s, n): pass\n")
+        path = write("from os import remove\nX = 1\ndef f(s, n): pass\ndef g(s, n): pass\n")
         message = failure(lambda: walks.get(f"{path}:h"))
         assert message.endswith(f"{path} has no function 'h'; it defines f, g")
         assert failure(lambda: walks.get(f"{path}:X")).endswith("no function 'X'; it defines f, g")
@@ -169,7 +185,7 @@ class TestCalling:
     def test_pairs_are_places_to_look_at(self) -> None:
         result = self.call(lambda *_: ((0, page) for page in (2, 1, 0, 2, 5)))
         assert result.ptes == ((0, 2), (0, 0))
-        assert (result.visits, result.iterations) == (5, 5)
+        assert result.loops == (walks.Loop(0, None, 5, visits=5),)
 
     def test_a_result_is_taken_as_it_is(self) -> None:
         result = self.call(walks.get("full"))
@@ -194,6 +210,8 @@ class TestCalling:
         assert folio is not None
         walk = UserWalk("own", lambda *_: 1 / 0)
         assert walk(state, folio) == walks.rmap_walk_anon(state, folio)
+        stop = walks.RmapWalkControl(rmap_one=lambda *_: False)
+        assert walk(state, folio, control=stop).stopped
         assert failure(lambda: walk(state, 99)) == "walk of folio 99: there is no such folio"
 
     @pytest.mark.parametrize(
@@ -237,7 +255,12 @@ class TestCalling:
         ],
     )
     def test_a_result_made_of_other_things(self, result: walks.WalkResult) -> None:
-        assert "returned WalkResult(" in failure(lambda: self.call(lambda *_: result))
+        message = failure(lambda: self.call(lambda *_: result))
+        assert ": returned WalkResult(" in message
+        assert message.endswith(
+            ", whose ptes are not a tuple of pairs (mm, page), "
+            "or whose loops are not a tuple of Loops"
+        )
 
     def test_a_result_that_claims_a_pte_that_is_not_there(self) -> None:
         _, folio = hugh()
@@ -276,14 +299,15 @@ class TestCalling:
         with pytest.raises(KeyboardInterrupt):
             self.call(interrupted)
 
-    def test_nonsense_in_a_range_names_the_walk(self) -> None:
+    @pytest.mark.parametrize("wanted", [(5, 2), {5: 2}])
+    def test_nonsense_in_a_range_names_the_walk(self, wanted: Any) -> None:  # noqa: ANN401 - nonsense
         message = failure(
             lambda: self.call(
-                lambda state, folio: walks.ksm_walk(state, folio, range_of=lambda *_: (5, 2))
+                lambda state, folio: walks.ksm_walk(state, folio, range_of=lambda *_: wanted)
             )
         )
         _, folio = hugh()
-        assert message.startswith(f"walk 'own' of folio {folio}: range (5, 2) for item (0, 2) is")
+        assert message.startswith(f"walk 'own' of folio {folio}: range {wanted} for item (0, 2) is")
 
     def test_repr(self) -> None:
         assert repr(UserWalk("own", len)) == "UserWalk('own', <built-in function len>)"
