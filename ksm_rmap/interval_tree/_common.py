@@ -7,7 +7,7 @@ A form supplies the pages and their searches, as ``Tree`` and ``Interval`` of th
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -168,7 +168,8 @@ def bounds_of(starts: Integers, lasts: Integers) -> tuple[array[int], array[int]
 
 
 def _unsigned(integers: Integers) -> array[int]:
-    view = memoryview(integers)
+    given: Any = integers
+    view = memoryview(given)
     plain = view.format.lstrip("@=<")
     if view.ndim != 1 or view.itemsize != 8 or plain not in tuple("qQlLnN"):  # noqa: PLR2004 - bytes in 64 bits
         message = (

@@ -1,14 +1,18 @@
 # The stub of both forms: `_core` (C) and `_pure` (Python) supply these names.
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeAlias, TypeVar, final
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, final
 
 from typing_extensions import Buffer
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
-Integers: TypeAlias = Buffer
+class _NumpyArray(Protocol):  # before Python 3.12 its stub does not say that it is a Buffer
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+Integers: TypeAlias = Buffer | _NumpyArray
 Columns: TypeAlias = tuple[array[int], array[int], list[_T]]
 
 @final

@@ -183,11 +183,13 @@ class Tree(Generic[T]):
 
     def clear(self) -> None:
         """Remove all intervals. O(n)."""
-        for interval in self:
-            interval._leaf = None
+        dropped = list(self)
         self._root = None
         self._size = 0
         self._version += 1
+        # Only now: what is dropped may run code that uses the tree.
+        for interval in dropped:
+            interval._leaf = None
 
     # ---- searches ----
 

@@ -197,7 +197,7 @@ u64_view(PyObject *object, Py_buffer *view)
 	const char *format = view->format ? view->format : "B";
 	format += *format == '@' || *format == '=' || (*format == '<' && PY_LITTLE_ENDIAN);
 	if (view->ndim != 1 || view->itemsize != 8 || !*format || !strchr("qQlLnN", *format) ||
-	    (uintptr_t)view->buf % _Alignof(uint64_t)) {
+	    (view->len && (uintptr_t)view->buf % _Alignof(uint64_t))) {
 		PyErr_Format(PyExc_TypeError,
 			     "a one-dimensional buffer of 64-bit integers is needed, not %.100s "
 			     "with format '%.20s'",

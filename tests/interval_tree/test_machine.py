@@ -1,0 +1,306 @@
+"""A Hypothesis machine beside a list, and the bugs it must find in both forms."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import shutil
+import subprocess
+import sys
+import sysconfig
+import types
+from bisect import bisect_right
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+HERE = Path(importlib.import_module("ksm_rmap.interval_tree").__file__ or "").parent
+MAX = 2**64 - 1
+
+#: Few points, so that intervals meet; and the ends of the range of bounds.
+points = st.integers(0, 12) | st.sampled_from([0, 2**63 - 1, 2**63, MAX - 1, MAX])
+spans = st.tuples(points, points).map(sorted)
+#: Values that the collector tracks and values that it does not.
+values = st.sampled_from(["a", 1, None]) | st.lists(st.integers(0, 1), max_size=1)
+
+
+class Machine(RuleBasedStateMachine):
+    """The tree and a list of its intervals in order."""
+
+    form: Any = None
+
+    @initialize(page=st.sampled_from([4, 5, 7, 32]), given=st.lists(st.tuples(spans, values)))
+    def start(self, page: int, given: list[tuple[list[int], object]]) -> None:
+        self.tree = self.form()
+        self.tree._set_page_size(page)
+        self.tree.update([(*span, value) for span, value in given])
+        self.model = list(self.tree)
+        wanted = sorted(given, key=lambda pair: pair[0][0])
+        assert [[iv.start, iv.last] for iv in self.model] == [span for span, _ in wanted]
+        assert [iv.value for iv in self.model] == [value for _, value in wanted]
+
+    def place(self, made: Any) -> None:  # noqa: ANN401 - an interval of either form
+        starts = [old.start for old in self.model]
+        self.model.insert(bisect_right(starts, made.start), made)
+
+    @rule(span=spans, value=values, times=st.integers(1, 12))
+    def insert(self, span: list[int], value: object, times: int) -> None:
+        for _ in range(times):
+            self.place(self.tree.insert(*span, value))
+
+    @rule(start=st.integers(0, 40), step=st.sampled_from([-1, 1]), times=st.integers(1, 12))
+    def insert_run(self, start: int, step: int, times: int) -> None:
+        for at in range(times):
+            point = 100 + start + step * at
+            self.place(self.tree.insert(point, point + at % 3, at))
+
+    @rule(data=st.data(), times=st.integers(1, 12))
+    def remove(self, data: st.DataObject, times: int) -> None:
+        for _ in range(min(times, len(self.model))):
+            gone = self.model.pop(data.draw(st.integers(0, len(self.model) - 1)))
+            self.tree.remove(gone)
+            assert not self.tree.discard(gone)
+            assert gone not in self.tree
+
+    @rule(data=st.data(), value=values)
+    def replace(self, data: st.DataObject, value: object) -> None:
+        if self.model:
+            at = data.draw(st.integers(0, len(self.model) - 1))
+            old, self.model[at] = self.model[at], self.tree.replace(self.model[at], value)
+            assert old not in self.tree
+            assert self.model[at].value is value
+
+    @rule(given=st.lists(st.tuples(spans, values), max_size=3))
+    def update(self, given: list[tuple[list[int], object]]) -> None:
+        before = list(self.tree)
+        self.tree.update([(*span, value) for span, value in given])
+        known = {id(iv) for iv in before}
+        made = [iv for iv in self.tree if id(iv) not in known]
+        assert len(made) == len(given)
+        for interval in made:
+            self.place(interval)
+
+    @rule(span=spans)
+    def search(self, span: list[int]) -> None:
+        low, high = span
+        wanted = [iv for iv in self.model if iv.start <= high and iv.last >= low]
+        assert self.tree.overlap(low, high) == wanted
+        assert list(self.tree.iter_overlap(low, high)) == wanted
+        assert self.tree.first_overlap(low, high) is (wanted[0] if wanted else None)
+        assert self.tree.any_overlap(low, high) is bool(wanted)
+        assert self.tree.count_overlap(low, high) == len(wanted)
+        event("a search with an answer" if wanted else "a search without")
+
+    @rule(point=points)
+    def nearest(self, point: int) -> None:
+        ended = [iv for iv in self.model if iv.last < point]
+        later = [iv for iv in self.model if iv.start > point]
+        best = max((iv.last for iv in ended), default=None)
+        ended = [iv for iv in ended if iv.last == best]
+        assert self.tree.nearest_before(point) is (ended[-1] if ended else None)
+        assert self.tree.nearest_after(point) is (later[0] if later else None)
+
+    @invariant()
+    def holds(self) -> None:
+        self.tree.check()
+        assert list(self.tree) == self.model
+        assert len(self.tree) == len(self.model)
+        event(f"height {len(self.model).bit_length() // 2}")
+
+
+def run(form: Any, examples: int) -> None:  # noqa: ANN401 - a class of either form
+    class Chosen(Machine):
+        pass
+
+    Chosen.form = form
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    run_state_machine_as_test(
+        Chosen,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=checks,
+            phases=[Phase.generate],
+        ),
+    )
+
+
+def test_the_machine_finds_nothing(form: Any) -> None:  # noqa: ANN401
+    run(form, 120)
+
+
+#: name: (file of the C form, right text, wrong text).
+C_BUGS = {
+    "split loses the greatest last": (
+        "btree.h",
+        "parent->lasts[slot] = bt_top(left);",
+        "parent->lasts[slot] = left->lasts[0];",
+    ),
+    "split forgets to tell the moved": ("btree.h", "bt_adopt(right, 0, right->count);", ";"),
+    "merge forgets to tell the moved": ("btree.h", "bt_adopt(left, had, want);", ";"),
+    "merge keeps old bounds": (
+        "btree.h",
+        "BT_FREE(right);\n\t} else",
+        "BT_FREE(right);\n\t\treturn;\n\t} else",
+    ),
+    "borrow keeps old bounds": ("btree.h", "bt_refresh(parent, slot + 1);", ";"),
+    "borrow moves one too few": (
+        "btree.h",
+        "bt_move(right, 0, left, want, give);",
+        "bt_move(right, 0, left, want, give - 1);",
+    ),
+    "insertion widens no maximum": (
+        "btree.h",
+        "if (page->lasts[slot] < item->last)\n\t\t\tpage->lasts[slot] = item->last;",
+        ";",
+    ),
+    "removal leaves the maximum": (
+        "btree.h",
+        "else if (!bt_refresh(parent, slot))",
+        "else",
+    ),
+    "equal starts go left": (
+        "btree.h",
+        "uint32_t at = bt_upper(page->starts, page->count, item->start);\n\tbt_put",
+        "uint32_t at = bt_upper(page->starts, page->count, item->start - !!item->start);\n\tbt_put",
+    ),
+    "bounds compare as signed": (
+        "btree.h",
+        "base += base[half - 1] <= key",
+        "base += (int64_t)base[half - 1] <= (int64_t)key",
+    ),
+    "a search stops one slot early": (
+        "btree_search.h",
+        "return bt_upper(page->starts, page->count, last);",
+        "return bt_upper(page->starts, page->count, last ? last - 1 : 0);",
+    ),
+}
+
+#: name: (file of the pure form, right text, wrong text).
+PURE_BUGS = {
+    "split loses the greatest last": (
+        "_pages.py",
+        "parent.lasts[slot] = max(left.lasts)",
+        "parent.lasts[slot] = left.lasts[0]",
+    ),
+    "split forgets to tell the moved": (
+        "_pages.py",
+        "    adopt(right)\n    right.parent",
+        "    right.parent",
+    ),
+    "merge forgets to tell the moved": ("_pages.py", "    adopt(left)\n", ""),
+    "merge keeps old bounds": (
+        "_pages.py",
+        "        parent.erase(slot + 1)\n",
+        "        parent.erase(slot + 1)\n        return\n",
+    ),
+    "borrow keeps old bounds": ("_pages.py", "        parent.refresh(slot + 1)\n", ""),
+    "borrow moves one too few": (
+        "_pages.py",
+        "right.slots = slots[:want], slots[want:]",
+        "right.slots = slots[:want], slots[want:][::-1]",
+    ),
+    "insertion widens no maximum": (
+        "_pages.py",
+        "        page.lasts[slot] = max(page.lasts[slot], last)\n",
+        "",
+    ),
+    "removal leaves the maximum": (
+        "_pages.py",
+        "elif not parent.refresh(slot):",
+        "else:",
+    ),
+    "equal starts go left": (
+        "_pure.py",
+        "leaf.put(bisect_right(leaf.starts, start)",
+        "leaf.put(bisect_left(leaf.starts, start)",
+    ),
+    "bounds compare as signed": (
+        "_pages.py",
+        "stop = bisect_right(starts, last)",
+        "stop = bisect_right(starts, last if last < 2**63 else last - 2**64)",
+    ),
+    "a search stops one slot early": (
+        "_pages.py",
+        "stop = bisect_right(starts, last)",
+        "stop = bisect_left(starts, last)",
+    ),
+}
+
+
+def mutated(source: str, right: str, wrong: str) -> str:
+    assert source.count(right) == 1, f"the text to change is there once: {right!r}"
+    return source.replace(right, wrong)
+
+
+def load_pure(bug: tuple[str, str, str]) -> Any:  # noqa: ANN401 - a class
+    """Execute the two modules of the pure form with one text changed."""
+    modules: dict[str, types.ModuleType] = {}
+    for name in ("_pages.py", "_pure.py"):
+        source = (HERE / name).read_text()
+        if name == bug[0]:
+            source = mutated(source, *bug[1:])
+        module = types.ModuleType(f"mutated{name[:-3]}")
+        module.__dict__["_pages"] = modules.get("_pages.py")
+        source = source.replace("from ksm_rmap.interval_tree import _pages", "")
+        exec(compile(source, name, "exec"), module.__dict__)  # noqa: S102 - our own source
+        modules[name] = module
+    return modules["_pure.py"].IntervalTree
+
+
+def compile_with(bug: tuple[str, str, str], where: Path) -> Path:
+    """Compile the C form with one text changed."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    include = sysconfig.get_path("include")
+    if not compiler or not (Path(include) / "Python.h").exists():
+        pytest.skip("no C compiler or no Python.h")
+    for path in [*HERE.glob("*.h"), HERE / "_core.c"]:
+        source = path.read_text()
+        if path.name == bug[0]:
+            source = mutated(source, *bug[1:])
+        (where / path.name).write_text(source)
+    library = where / "_core.so"
+    flags = ["-O0", "-w", "-fPIC", "-shared", f"-I{include}"]
+    command = [compiler, *flags, str(where / "_core.c"), "-o", str(library)]
+    subprocess.run(command, check=True)  # noqa: S603 - the compiler of this machine
+    return library
+
+
+def run_library(library: str) -> None:
+    """Run the machine over a compiled library; for a process that may crash."""
+    loader = importlib.machinery.ExtensionFileLoader("mutated._core", library)
+    spec = importlib.util.spec_from_loader("mutated._core", loader)
+    assert spec is not None
+    core = importlib.util.module_from_spec(spec)
+    loader.exec_module(core)
+    run(core.Tree, 60)
+
+
+@pytest.mark.parametrize("name", PURE_BUGS)
+def test_a_bug_planted_in_the_pure_form_is_found(name: str) -> None:
+    form = load_pure(PURE_BUGS[name])
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the bug does, it shows
+        run(form, 100)
+
+
+@pytest.mark.parametrize("name", ["no bug", *C_BUGS])
+def test_a_bug_planted_in_the_c_form_is_found(name: str, tmp_path: Path) -> None:
+    library = compile_with(C_BUGS.get(name, ("", "", "")), tmp_path)
+    code = f"import runpy; runpy.run_path({__file__!r})['run_library']({str(library)!r})"
+    # A process of its own: a wrong pointer in C may end it.
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)  # noqa: S603
+    assert (ended.returncode == 0) == (name == "no bug"), ended.stderr.decode()
