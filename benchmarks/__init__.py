@@ -1,0 +1,1 @@
+"""Benchmarks for asv; each file can be read on its own."""
