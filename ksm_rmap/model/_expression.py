@@ -59,7 +59,9 @@ class Expression(NamedTuple):
 
 
 def number(value: int, *, base: int = 10) -> Expression:
-    """Return the expression that writes `value`, which is not negative, in base 10 or 16."""
+    """Return the expression that writes `value` in base 10 or 16; ValueError if negative."""
+    if value < 0:
+        raise ValueError(f"{value} is negative")
     return Expression(hex(value) if base == 16 else str(value), (value,))  # noqa: PLR2004 - hex
 
 

@@ -199,7 +199,7 @@ def _checked(form: Form, name: str, value: int, error: Callable[[str], Exception
     field = _FIELDS[name]
     most = _MAX_TOUCHED if form.touches and name == "PAGES" else field.most
     if not 0 <= value <= most:
-        shown = value if abs(value) < 10**20 else f"a number of {len(str(abs(value)))} digits"
+        shown = value if abs(value) < 10**20 else f"a number of {value.bit_length()} bits"
         raise error(f"{name} is {shown}; it must be 0 to {_power(most)}")
     return value
 

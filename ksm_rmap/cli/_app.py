@@ -1,0 +1,160 @@
+"""The command line of `ksm-rmap`: its commands, their options, and what their errors become."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ksm_rmap.cli._terminal import BAD_INPUT, CLOSED_PIPE, Terminal, UsageError
+from ksm_rmap.model.scenario import ScenarioError, rules_from_text
+from ksm_rmap.walks.errors import WalkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ksm_rmap.model.rules import Rules
+
+__all__ = ("run_command",)
+
+_EPILOG = """\
+exit status: 0 nothing was missed, 1 an entry was missed or something diverged, 2 bad input,
+130 interrupted (what was found so far is printed), 141 the output was closed"""
+_WALK = "a registered walk (see `ksm-rmap walks`), module:function or file.py:function; repeatable"
+_RULES = "a kernel: 2.6.37, 6.12, 6.18, 7.0 or mm-2026-08; with changes: '7.0 anon_pgoff=on'"
+_MOST_SECONDS = 10.0**7
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Parse `argv`, run the command, return its exit status."""
+    terminal = Terminal()
+    try:
+        arguments = _parser().parse_args(argv)
+        command = importlib.import_module(f"ksm_rmap.cli._{arguments.command}")
+        status: int = command.run(terminal, arguments)
+        terminal.finish()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    except (ScenarioError, UsageError, WalkError) as error:
+        terminal.complain("\n".join([str(error), *getattr(error, "__notes__", [])]))
+        return BAD_INPUT
+    except BrokenPipeError:
+        terminal.mute()
+        return CLOSED_PIPE
+    return status
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="ksm-rmap",
+        description="Which walk of the reverse map misses which page-table entry, after which "
+        "system calls, and what each walk costs. Without a command: the story on one screen.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, help="show version and tree form, and exit")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command="story")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    _add_walks(commands)
+    _add_run(commands)
+    _add_check(commands)
+    _add_replay(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:  # noqa: ANN401 - private type of argparse
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(command=name)
+    command.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON"
+    )
+    return command
+
+
+def _add_walks(commands: Any) -> None:  # noqa: ANN401 - as above
+    _command(commands, "walks", "list every registered walk, one line each")
+
+
+def _add_run(commands: Any) -> None:  # noqa: ANN401 - as above
+    run = _command(commands, "run", "run a scenario, then walk each KSM page that is mapped")
+    run.add_argument("scenario", metavar="SCENARIO", help="a file, - or a bundled scenario")
+    run.add_argument("--walk", action="append", metavar="W", help=_WALK)
+    run.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
+    run.add_argument("--steps", action="store_true", help="show the map after each call")
+    run.add_argument("--page", metavar="P:N", help="walk only the folio at page N of process P")
+    run.add_argument("--ordinary", action="store_true", help="walk ordinary folios as well")
+
+
+def _add_check(commands: Any) -> None:  # noqa: ANN401 - as above
+    check = _command(commands, "check", "search for system calls after which a walk misses")
+    check.add_argument("--walk", action="append", metavar="W", help=_WALK)
+    check.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
+    check.add_argument(
+        "--seconds", type=_seconds, default=10.0, metavar="S", help="for each walk (default 10)"
+    )
+    check.add_argument("--seed", type=int, metavar="N", help="make the search repeatable")
+    check.add_argument(
+        "--against", metavar="W", help="what this walk finds is the measure, not the truth"
+    )
+    check.add_argument(
+        "--persistent", action="store_true", help="count only what a pass of ksmd does not heal"
+    )
+
+
+def _add_replay(commands: Any) -> None:  # noqa: ANN401 - as above
+    replay = _command(commands, "replay", "replay traces of a running kernel against the model")
+    replay.add_argument("traces", nargs="+", metavar="TRACE", help="a trace, or a folder of them")
+    replay.add_argument("--walk", action="append", metavar="W", help=_WALK)
+    replay.add_argument(
+        "--show", action="append", metavar="W", help="print the states in which walk W misses"
+    )
+    replay.add_argument(
+        "--keep-going", action="store_true", help="go on after the first difference of a trace"
+    )
+
+
+class _Version(argparse.Action):
+    """`--version`: looked up only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:  # noqa: ANN401 - as argparse
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        """Print the version and exit."""
+        from ksm_rmap.cli._version import version_line  # noqa: PLC0415 - rarely needed
+
+        print(version_line())
+        parser.exit(0)
+
+
+def _rules(text: str) -> Rules:
+    try:
+        return rules_from_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds

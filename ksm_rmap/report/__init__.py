@@ -1,0 +1,1 @@
+"""How things are shown: text for terminals and mails."""
