@@ -6,7 +6,7 @@
 
 /* Intervals to be: bounds, and values that are owned. */
 struct record {
-	struct bt_item bounds;
+	uint64_t start, last;
 	PyObject *value;
 };
 
@@ -21,6 +21,7 @@ records_free(struct records *records)
 	while (records->count)
 		Py_DECREF(records->items[--records->count].value);
 	PyMem_RawFree(records->items);
+	records->items = NULL;
 }
 
 static int
@@ -44,7 +45,8 @@ records_add(const State *state, struct records *records, PyObject *object)
 		return -1;
 	struct record *record = &records->items[records->count];
 	if (is_interval(state, object)) {
-		record->bounds = ((Interval *)object)->item;
+		record->start = ((Interval *)object)->item.start;
+		record->last = ((Interval *)object)->item.last;
 		record->value = Py_NewRef(((Interval *)object)->value);
 		records->count++;
 		return 0;
@@ -56,7 +58,7 @@ records_add(const State *state, struct records *records, PyObject *object)
 	if (PyTuple_GET_SIZE(triple) != 3) {
 		PyErr_Format(PyExc_ValueError, "an interval is (start, last, value), not %R", object);
 	} else if (!span(PyTuple_GET_ITEM(triple, 0), PyTuple_GET_ITEM(triple, 1),
-			 &record->bounds.start, &record->bounds.last)) {
+			 &record->start, &record->last)) {
 		record->value = Py_NewRef(PyTuple_GET_ITEM(triple, 2));
 		records->count++;
 		failed = 0;
@@ -81,27 +83,55 @@ records_collect(const State *state, struct records *records, PyObject *iterable)
 	return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Make the intervals in order of start, so that neighbours are neighbours in memory. */
 static int
-records_make(const State *state, struct records *records, void **made)
+records_ascend(const struct records *records)
+{
+	for (size_t i = 1; i < records->count; i++)
+		if (records->items[i - 1].start > records->items[i].start)
+			return 0;
+	return 1;
+}
+
+/* Sort by start, stable. Return -1 without memory. */
+static int
+records_sort(struct records *records)
 {
 	struct bt_work work;
-	size_t count = 0;
-	if (bt_work_init(&work, 0, records->count)) {
+	if (records_ascend(records))
+		return 0;
+	struct record *sorted = PyMem_RawMalloc(records->count * sizeof *sorted);
+	if (!sorted || bt_work_init(&work, 0, records->count)) {
+		PyMem_RawFree(sorted);
 		PyErr_NoMemory();
 		return -1;
 	}
 	for (size_t i = 0; i < records->count; i++)
-		work.keys[i] = (struct bt_key){records->items[i].bounds.start, i};
+		work.keys[i] = (struct bt_key){records->items[i].start, i};
 	const struct bt_key *order = bt_sort(work.keys, work.spare, records->count);
+	for (size_t i = 0; i < records->count; i++)
+		sorted[i] = records->items[order[i].tag];
+	bt_work_free(&work);
+	PyMem_RawFree(records->items);
+	records->items = sorted;
+	records->room = records->count;
+	return 0;
+}
+
+/* Make the intervals in order of start, so that neighbours are neighbours in memory. */
+static int
+records_make(const State *state, struct records *records, void **made)
+{
+	size_t count = 0;
+	if (records_sort(records))
+		return -1;
 	for (; count < records->count; count++) {
-		struct record *record = &records->items[order[count].tag];
-		Interval *interval = interval_make(state, &record->bounds, record->value);
+		const struct record *record = &records->items[count];
+		struct bt_item bounds = {record->start, record->last, NULL};
+		Interval *interval = interval_make(state, &bounds, record->value);
 		if (!interval)
 			break;
 		made[count] = &interval->item;
 	}
-	bt_work_free(&work);
 	if (count == records->count)
 		return 0;
 	while (count)
@@ -150,7 +180,7 @@ load_all(Tree *self, void **made, size_t count)
 	return failed;
 }
 
-/* Put all records in the tree, or none. */
+/* Put all records in the tree, or none, and free them. */
 static int
 load(Tree *self, struct records *records)
 {
@@ -161,6 +191,7 @@ load(Tree *self, struct records *records)
 		return -1;
 	}
 	int failed = records_make(self->state, records, made);
+	records_free(records); /* before the pages, which can then use the memory */
 	if (!failed) {
 		LOCK(self);
 		failed = count < self->bt.size / 8 ? load_each(self, made, count)
@@ -388,8 +419,8 @@ records_zip(struct records *records, const struct bt_batch *batch, PyObject *val
 	int failed = records_reserve(records, batch->count + 1);
 	for (size_t i = 0; !failed && i < batch->count; i++) {
 		struct record *record = &records->items[i];
-		record->bounds.start = batch->starts[i];
-		record->bounds.last = batch->lasts[i];
+		record->start = batch->starts[i];
+		record->last = batch->lasts[i];
 		record->value = all ? Py_NewRef(PyTuple_GET_ITEM(all, (Py_ssize_t)i))
 				    : PyLong_FromSize_t(i);
 		failed = !record->value;
