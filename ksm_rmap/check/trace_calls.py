@@ -135,6 +135,11 @@ class Player:
         found = (self._where(held.folio) for held in self._meant(op) if held.folio is not None)
         return [Call.of("release", mm=mm, page=page) for mm, page in found if mm is not None]
 
+    def closes(self, op: dict[str, Any]) -> bool:
+        """Whether the `drop` of a page releases the folio that is at that page now."""
+        there = {call.get("page") for call in self.releases(op)}
+        return there == {op["s"]}
+
     def _drop(self, op: dict[str, Any]) -> Outcome:
         """Close the pipe: give back what `hold` took, wherever the folio is now."""
         meant = self._meant(op)
@@ -166,8 +171,9 @@ class Player:
 def _release(state: State, number: int) -> State:
     """Drop an extra reference of a folio that perhaps no entry leads to."""
     draft = Draft(state, "release")
-    folio = draft.folios[number]
-    draft.put_folio(number, folio._replace(pins=folio.pins - 1))
+    folio = draft.folios.get(number)
+    if folio is not None and folio.pins:
+        draft.put_folio(number, folio._replace(pins=folio.pins - 1))
     return draft.freeze()
 
 
@@ -238,7 +244,9 @@ def trace_of(scenario: Scenario, *, rules: Rules | None = None) -> Trace:
     player = Player(used)
     namer = _Namer()
     steps = []
-    for number, op in enumerate(_operations(scenario.calls)):
+    for number, (call, op) in enumerate(_operations(scenario.calls)):
+        if op["op"] == "drop" and not player.closes(op):
+            op = _own(call)  # noqa: PLW2901 - the page was not held under this address
         outcome = player.play(op)
         snapshot = namer.snapshot(player.state, player.slots)
         steps.append(Step(number, op, outcome.result, outcome.ret, snapshot))
@@ -252,15 +260,16 @@ def trace_of(scenario: Scenario, *, rules: Rules | None = None) -> Trace:
     return Trace(scenario.name, header, tuple(steps))
 
 
-def _operations(calls: Iterable[Call]) -> Iterator[dict[str, Any]]:
-    """Yield the line of each call; one per page where pages are touched."""
+def _operations(calls: Iterable[Call]) -> Iterator[tuple[Call, dict[str, Any]]]:
+    """Yield each call and its line; one per page where pages are touched."""
     for call in calls:
         if call.op in {"read", "write"}:
             start, pages = int(str(call.get("start"))), int(str(call.get("pages", 1)))
             for page in range(start, start + pages):
-                yield _operation(call.replace(start=page))
+                touch = call.replace(start=page)
+                yield touch, _operation(touch)
         else:
-            yield _operation(call)
+            yield call, _operation(call)
 
 
 _KEYS = {
@@ -289,8 +298,7 @@ def _operation(call: Call) -> dict[str, Any]:
     keys = _KEYS.get(call.op)
     args = {name: value for name, value in call.args if value is not None and value is not False}
     if keys is None or "file" in args:
-        own = {"p" if name == "mm" else name: value for name, value in call.args}
-        return {"op": call.op, "model": 1, **own}
+        return _own(call)
     op: dict[str, Any] = {"op": _WORDS.get(call.op, call.op)}
     op.update((keys[name], value) for name, value in args.items() if name in keys)
     if call.op == "mmap":
@@ -303,6 +311,12 @@ def _operation(call: Call) -> dict[str, Any]:
     if op.get("prot") == "-":
         op["prot"] = "none"
     return op
+
+
+def _own(call: Call) -> dict[str, Any]:
+    """Return the line of a call for which a recorder has no word."""
+    args = {"p" if name == "mm" else name: value for name, value in call.args}
+    return {"op": call.op, "model": 1, **args}
 
 
 class _Namer:
