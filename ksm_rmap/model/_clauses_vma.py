@@ -143,8 +143,11 @@ def chain_ancestors(c: Census) -> Iterator[str]:
     """A chain holds the parent of each of its anon_vmas.
 
     Deduced from `anon_vma_fork` (a new anon_vma joins the whole chain of the parent's VMA) and
-    `anon_vma_clone`; so no anon_vma outlives its parent while VMAs are linked to it.
+    `anon_vma_clone`; so no anon_vma outlives its parent while VMAs are linked to it. Kernels
+    without `Rules.lends_simple_only` break it.
     """
+    if not c.state.rules.lends_simple_only:
+        return
     for mm, _, vma in c.vmas:
         for number, anon_vma in c.chain(vma):
             if anon_vma.parent not in vma.chain:
@@ -158,7 +161,10 @@ def chain_equal(c: Census) -> Iterator[str]:
     """Two VMAs of one process with one anon_vma have equal chain sets.
 
     kernel-semantics H5(b); `reusable_anon_vma` and the merge tests of mm/vma.c rely on it.
+    Kernels without `Rules.lends_simple_only` break it.
     """
+    if not c.state.rules.lends_simple_only:
+        return
     seen: dict[tuple[int, int], tuple[int, ...]] = {}
     for mm, _, vma in c.vmas:
         if vma.anon_vma is None:

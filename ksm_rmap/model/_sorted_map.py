@@ -55,6 +55,20 @@ class SortedMap(Mapping[int, V], Generic[V]):
         self._root, self._depth, self._len, self._hash = root, depth, length, None
         return self
 
+    @classmethod
+    def from_columns(cls, keys: tuple[int, ...], values: tuple[V, ...]) -> Self:
+        """Return the map of ascending `keys` to their `values`; O(1) if they fit on a page."""
+        if len(keys) <= PAGE:
+            return cls._of((keys, values), 0, len(keys))
+        return cls(zip(keys, values, strict=True))
+
+    def columns(self) -> tuple[tuple[int, ...], tuple[V, ...]]:
+        """Return the keys and the values, both in key order; O(1) for a map of one page."""
+        if not self._depth:
+            return self._root
+        pairs = list(self.pairs())
+        return tuple(key for key, _ in pairs), tuple(value for _, value in pairs)
+
     def __len__(self) -> int:
         return self._len
 

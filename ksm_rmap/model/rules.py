@@ -50,7 +50,14 @@ class Rules:
     (commit 1ff829957316, "ksm: prevent mremap move poisoning", 2.6.38)."""
     merge_rule: MergeRule = MergeRule.NEW
     reuse: AnonVmaReuse = AnonVmaReuse.SPLIT
-    clone_oldest_first: bool = True
+    lends_simple_only: bool = True
+    """`anon_vma_prepare` shares the anon_vma of a neighbour only if that one is linked to nothing
+    else, so that VMAs with the same anon_vma have the same chain (commit d0e9fe1758f2, 2.6.34)."""
+    copies_moved: bool = False
+    """`mremap` takes a private copy of each ordinary page that it moves and that other entries
+    map too, and a swap-in copies a folio that is mapped at another address (anonmm,
+    "rmap 11 mremap moves", 2004; in no kernel since)."""
+    clone_oldest_first: bool = False
     """`anon_vma_clone` walks the chain from its tail, the oldest anon_vma (6.12, mm/rmap.c);
     the clean-up of January 2026 walks from the head, so each clone reverses the chain."""
     multi_vma_move: bool = True
@@ -94,14 +101,19 @@ _PRESETS: dict[str, Rules] = {
             mremap_unmerges=False,
             merge_rule=MergeRule.OLD,
             reuse=AnonVmaReuse.NEVER,
+            clone_oldest_first=True,
             multi_vma_move=False,
         ),
-        Rules(name="6.12", merge_rule=MergeRule.OLD, multi_vma_move=False),
-        Rules(name="6.18"),
-        Rules(name="7.0", clone_oldest_first=False),
+        Rules(
+            name="6.12",
+            merge_rule=MergeRule.OLD,
+            clone_oldest_first=True,
+            multi_vma_move=False,
+        ),
+        Rules(name="6.18", clone_oldest_first=True),
+        Rules(name="7.0"),
         Rules(
             name="mm-2026-08",
-            clone_oldest_first=False,
             dontunmap_resets_pgoff=True,
             tree_update_in_place=True,
             anon_pgoff=True,
