@@ -78,7 +78,7 @@ struct bt_batch {
 	size_t count;
 };
 
-/* Room for a batch and the tree: two arrays of keys and one of bounds. */
+/* Room for a batch and the tree: two arrays of keys, one of two bounds for each item. */
 struct bt_work {
 	struct bt_key *keys, *spare;
 	uint64_t *bounds;
@@ -98,7 +98,7 @@ bt_work_init(struct bt_work *work, size_t items, size_t queries)
 	size_t most = items > queries ? items : queries;
 	work->keys = BT_MALLOC((most + 1) * sizeof *work->keys);
 	work->spare = BT_MALLOC((most + 1) * sizeof *work->spare);
-	work->bounds = BT_MALLOC((items + 1) * sizeof *work->bounds);
+	work->bounds = BT_MALLOC((2 * items + 1) * sizeof *work->bounds);
 	if (work->keys && work->spare && work->bounds)
 		return 0;
 	bt_work_free(work);
@@ -184,30 +184,69 @@ bt_ranks(const struct bt_page *page, uint64_t start, uint64_t last, int inner, i
 	return to;
 }
 
+/* Search the tree for one query after the other; good for a small batch. */
+static void
+bt_pairs_by_search(const struct bt *tree, const struct bt_batch *batch, const int64_t *begins,
+		   int64_t *ranks)
+{
+	bt_number(tree->root, 0);
+	for (size_t i = 0; i < batch->count; i++)
+		bt_ranks(tree->root, batch->starts[i], batch->lasts[i], 0, ranks + begins[i]);
+}
+
+/*
+ * Answer queries [a, b] in order of a. Of the items that start before a, `active` has
+ * those that reached the query before; each that ends before a leaves it for good. The
+ * items that start in a .. b all overlap, and their ranks follow one another.
+ */
+static void
+bt_pairs_by_sweep(const struct bt *tree, const struct bt_batch *batch, const int64_t *begins,
+		  int64_t *ranks, const struct bt_work *work)
+{
+	uint64_t *starts = work->bounds, *lasts = work->bounds + tree->size;
+	const struct bt_key *query = bt_order(work, batch->starts, batch->count);
+	struct bt_key *active = query == work->keys ? work->spare : work->keys;
+	size_t next = 0, held = 0;
+	bt_copy_bounds(tree->root, 0, starts);
+	bt_copy_bounds(tree->root, 1, lasts);
+	for (const struct bt_key *end = query + batch->count; query < end; query++) {
+		int64_t *to = ranks + begins[query->tag], *stop = ranks + begins[query->tag + 1];
+		for (; next < tree->size && starts[next] < query->key; next++)
+			active[held++] = (struct bt_key){lasts[next], next};
+		size_t kept = 0;
+		for (size_t i = 0; i < held; i++)
+			if (active[i].key >= query->key) {
+				active[kept++] = active[i];
+				*to++ = (int64_t)active[i].tag;
+			}
+		held = kept;
+		for (size_t rank = next; to < stop; rank++)
+			*to++ = (int64_t)rank;
+	}
+}
+
 /*
  * Write the pairs (number of query, rank of item), ordered by query and then by rank.
- * `ends` holds, for each query, where its pairs begin. Queries are answered in order of
- * their start, so that neighbours find their pages in the cache; each knows where its
- * pairs go. Return 0, or -1 without memory.
+ * `begins` tells for each query, and for one past the last, where its pairs begin.
+ * O(n + m + pairs). Return 0, or -1 without memory.
  */
 static int
 bt_pairs(const struct bt *tree, const struct bt_batch *batch, const int64_t *begins,
 	 int64_t *queries, int64_t *ranks)
 {
 	struct bt_work work;
+	for (size_t i = 0; i < batch->count; i++)
+		for (int64_t pair = begins[i]; pair < begins[i + 1]; pair++)
+			queries[pair] = (int64_t)i;
 	if (!tree->root)
 		return 0;
-	if (bt_work_init(&work, 0, batch->count))
-		return -1;
-	bt_number(tree->root, 0);
-	const struct bt_key *query = bt_order(&work, batch->starts, batch->count);
-	for (const struct bt_key *end = query + batch->count; query < end; query++) {
-		size_t i = query->tag;
-		int64_t *from = ranks + begins[i];
-		int64_t *to = bt_ranks(tree->root, batch->starts[i], batch->lasts[i], 0, from);
-		for (int64_t *pair = from; pair < to; pair++)
-			queries[pair - ranks] = (int64_t)i;
+	if (batch->count < tree->size / 8) {
+		bt_pairs_by_search(tree, batch, begins, ranks);
+		return 0;
 	}
+	if (bt_work_init(&work, tree->size, batch->count))
+		return -1;
+	bt_pairs_by_sweep(tree, batch, begins, ranks, &work);
 	bt_work_free(&work);
 	return 0;
 }

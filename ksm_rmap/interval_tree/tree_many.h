@@ -347,7 +347,7 @@ tree_count_many(Tree *self, PyObject *const *args, Py_ssize_t nargs, PyObject *k
 	return array;
 }
 
-/* Replace counts by where each query's pairs begin; return the sum. */
+/* Replace counts by where each query's pairs begin, add where all end; return that. */
 static int64_t
 begins_from(int64_t *counts, size_t count)
 {
@@ -357,10 +357,11 @@ begins_from(int64_t *counts, size_t count)
 		counts[i] = sum;
 		sum += hits;
 	}
+	counts[count] = sum;
 	return sum;
 }
 
-/* Make the pair of arrays (query, rank); `begins` has room for one integer a query. */
+/* Make the pair of arrays (query, rank); `begins` has room for one more than the queries. */
 static PyObject *
 pair_arrays(Tree *self, const struct bt_batch *batch, int64_t *begins)
 {
