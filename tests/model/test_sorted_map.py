@@ -48,7 +48,7 @@ class AgainstDict(RuleBasedStateMachine):
         self.target: SortedMap[int] = SortedMap()
         self.before: list[tuple[SortedMap[int], dict[int, int]]] = []
 
-    @initialize(page=st.sampled_from([4, 5, 8]), start=st.sets(keys))
+    @initialize(page=st.sampled_from([4, 5, 8, 16]), start=st.sets(keys))
     def begin(self, page: int, start: set[int]) -> None:
         _sorted_map.PAGE = page
         self.model = dict.fromkeys(start, 0)
@@ -157,7 +157,7 @@ ORDERS: dict[str, Callable[[list[int]], list[int]]] = {
 @pytest.mark.parametrize("inserted", ORDERS)
 @pytest.mark.parametrize("removed", ORDERS)
 def test_depth_is_logarithmic_whatever_was_deleted(inserted: str, removed: str) -> None:
-    _sorted_map.PAGE = 8
+    _sorted_map.PAGE = 16
     n = 600
     target: SortedMap[int] = SortedMap()
     for key in ORDERS[inserted](list(range(n))):
