@@ -18,7 +18,7 @@ from ksm_rmap.cli._terminal import INTERRUPTED, MISSED, NOTHING_MISSED, UsageErr
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import call_text, load
 from ksm_rmap.model.state import State
-from ksm_rmap.report.text import LEGEND, fit, folio_lines, indent, ptes_text, verdict_line
+from ksm_rmap.report.text import LEGEND, fit, folio_lines, ptes_text, short, verdict_line
 
 if TYPE_CHECKING:
     import argparse
@@ -72,6 +72,8 @@ def run(terminal: Terminal, arguments: argparse.Namespace) -> int:
     steps = _play(terminal, job, show=arguments.steps, as_json=arguments.json)
     only = None if job.page is None else _folio_at(job, steps.state)
     verdicts, interrupted = collect(_progress(terminal, job.verdicts(steps.state, only)))
+    if not verdicts and not interrupted:
+        terminal.complain("no folio to walk: no KSM page is mapped at the end")
     if arguments.json:
         result = _json(job, steps, verdicts)
         terminal.json({**result, "states": steps.states} if arguments.steps else result)
@@ -132,11 +134,12 @@ def _progress(terminal: Terminal, verdicts: Iterator[FolioVerdict]) -> Iterator[
 
 def _step_lines(job: _Job, number: int, step: Step) -> Iterator[str]:
     names = job.scenario.processes
-    yield fit(f"{number}. {call_text(step.call, names)}")
-    yield from indent(str(step.state).splitlines(), 4)
-    for verdict in job.verdicts(step.state):
-        yield fit(f"    {verdict_line(names, verdict)}")
+    yield fit(f"--- {number}: {call_text(step.call, names)}")
+    yield from str(step.state).splitlines()
     yield ""
+    for verdict in job.verdicts(step.state):
+        yield fit(verdict_line(names, verdict))
+        yield ""
 
 
 def _step_json(job: _Job, number: int, step: Step) -> dict[str, Any]:
@@ -151,9 +154,10 @@ def _step_json(job: _Job, number: int, step: Step) -> dict[str, Any]:
 
 def _lines(job: _Job, steps: _Steps, verdicts: Sequence[FolioVerdict]) -> Iterator[str]:
     names = job.scenario.processes
-    yield fit(f"{job.scenario.name}: {steps.calls} calls, rules {job.rules.name}")
-    if not verdicts:
-        yield "no folio to walk: no KSM page is mapped"
+    yield fit(f"{short(job.scenario.name, 60)}: {steps.calls} calls, rules {job.rules.name}")
+    if len(names) > 1:
+        numbered = (f"{name} is {number}" for number, name in enumerate(names))
+        yield fit(f"processes: {', '.join(numbered)}")
     for verdict in verdicts:
         kind = "KSM" if steps.state.folios[verdict.folio].ksm else "ordinary"
         yield from folio_lines(names, verdict, kind)

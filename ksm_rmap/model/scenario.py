@@ -16,7 +16,8 @@ Rules of this module:
    that it must fail so.
 2. Processes are named and get the numbers 0, 1, 2 ... by first appearance. The first is there
    from the start, the others are made by fork.
-3. `Scenario.parse(str(scenario)) == scenario`; comments and blank lines are kept.
+3. `Scenario.parse(str(scenario)) == scenario`; comments and blank lines are kept, but for blank
+   lines at the end.
 4. Loops are unrolled when the calls are asked for, never when a line is read.
 
 Left out: variables other than those of loops, conditions, names for addresses.
@@ -102,7 +103,7 @@ class Scenario:
     @classmethod
     def parse(cls, text: str, *, name: str = "scenario") -> Scenario:
         """Read a scenario; ScenarioError points at what is wrong. O(length of text)."""
-        source = tuple(text.removesuffix("\n").split("\n"))
+        source = tuple(text.split("\n"))
         lines: list[Line] = []
         processes = Processes()
         for number, row in enumerate(source, 1):
@@ -112,6 +113,8 @@ class Scenario:
                 raise Cursor(place).error("rules come once, before the first operation")
             processes.add(Cursor(place), line)
             lines.append(line)
+        while lines and lines[-1] == Line():
+            lines.pop()
         return cls(tuple(lines), name, source)
 
     @classmethod
@@ -247,7 +250,7 @@ class Scenario:
     ) -> State:
         via = planned.call.get("walk")
         if via is not None and walks is not None:
-            walk = walks(str(via))
+            walk = self._walk(planned, str(via), walks)
         try:
             after = planned.call.apply(state, walk)
         except MmError as error:
@@ -258,6 +261,12 @@ class Scenario:
         if planned.errno:
             raise self._error(planned.line, f"did not fail; {planned.errno} was expected")
         return after
+
+    def _walk(self, planned: _Planned, name: str, walks: Callable[[str], Walk]) -> Walk:
+        try:
+            return walks(name)
+        except Exception as error:  # whatever the finder raises, it is this line that is wrong
+            raise self._error(planned.line, str(error)) from error
 
     def _error(self, number: int, detail: str) -> ScenarioError:
         line = self.lines[number - 1]
