@@ -1,0 +1,248 @@
+"""A state as a short string of bytes that is equal for states that differ only in names.
+
+No analogue in the kernel. A search of all sequences meets the same situation over and over under
+other names: `encode` gives all of them one string, and `ksm_rmap.check.restore.decode` turns the
+string into a state again.
+
+What the string leaves out, each proved by a test against a search that leaves nothing out:
+
+1. Names. Folios, anon_vmas, stable nodes, swap slots and contents are numbered by first
+   appearance in a fixed traversal; processes are put in the order that gives the least string.
+   No operation compares names for anything but equality.
+2. What follows from the rest: interval trees, counters, most of the stable tree.
+3. What only numbers things: `next_id` and `ksmd.seqnr`; no operation reads them.
+4. Orders that decide nothing: of links with equal start keys in an interval tree, and of the
+   items of a stable node. A walk that visits everything finds the same whatever they are.
+5. What nothing can reach any more: the index of a KSM folio, a folio that is only pinned, the
+   parent of an anon_vma without VMAs.
+
+The string has one byte a number, so a state must be small: see `LIMIT`.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby, permutations, product
+from typing import TYPE_CHECKING
+
+from ksm_rmap.model._fault import NO_NODE
+from ksm_rmap.model.state import ItemState, Mapping, PteKind, VmFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ksm_rmap.model.state import Ksmd, Mm, Pte, RmapItem, State, Vma
+
+__all__ = (
+    "ANON_VMA",
+    "FILE",
+    "FLAG_BITS",
+    "FOLIO",
+    "LIMIT",
+    "MAPPED_KSM",
+    "NODE",
+    "PTE_KINDS",
+    "SLOT",
+    "encode",
+)
+
+LIMIT = 255
+"""Greatest number that a string can hold: pages, offsets, contents, objects of one kind."""
+MAPPED_KSM = 1
+"""Bit of the first byte: some page-table entry maps a KSM folio."""
+
+FLAG_BITS = (
+    VmFlag.READ,
+    VmFlag.WRITE,
+    VmFlag.EXEC,
+    VmFlag.DONTCOPY,
+    VmFlag.ACCOUNT,
+    VmFlag.WIPEONFORK,
+    VmFlag.MERGEABLE,
+)
+"""`vm_flags` by bit of the byte that stands for them."""
+FILE = 0x80
+"""Bit of that byte: a private file mapping; its anonymous page offset follows."""
+PTE_KINDS = (PteKind.PRESENT, PteKind.ZERO, PteKind.SWAP, PteKind.MIGRATION)
+"""Kinds of page-table entries by the lower two bits of their byte; bit 2: exclusive."""
+ANON_VMA, FOLIO, SLOT, NODE = range(4)
+"""Kinds of objects that are named and have a record."""
+
+_PRESENT, _ZERO, _SWAP, _ = PTE_KINDS
+_FLAG_BYTES: dict[int, int] = {}
+
+
+def encode(state: State) -> bytes:
+    """Return the string of `state`; equal strings: the states differ in names only.
+
+    ValueError if a number of the state is above `LIMIT`. O(size of the state), times the
+    orders of processes that look alike at first sight.
+    """
+    if len(state.mms) == 1:
+        return _Writer(state).write(state.mms.columns()[0])
+    return min(_Writer(state).write(order) for order in _orders(state))
+
+
+def _orders(state: State) -> Iterator[tuple[int, ...]]:
+    """Yield the orders of processes to try: by outward looks, all orders of those alike."""
+    slots = state.ksmd.slots
+    looks = sorted(
+        ((slots.index(number) if number in slots else -1), _looks(mm), number)
+        for number, mm in state.mms.pairs()
+    )
+    groups = [
+        [number for *_, number in group] for _, group in groupby(looks, key=lambda look: look[:2])
+    ]
+    for choice in product(*map(permutations, groups)):
+        yield tuple(number for group in choice for number in group)
+
+
+def _looks(mm: Mm) -> tuple[object, ...]:
+    """Return what tells processes apart without a name in it."""
+    vmas, ptes, items, merge_any, alive = mm
+    pages, entries = ptes.columns()
+    return (
+        alive,
+        merge_any,
+        items.columns()[0],
+        pages,
+        tuple([pte[0].value for pte in entries]),
+        tuple([(v[1], v[2], v[3], v[4], len(v[6])) for v in vmas.columns()[1]]),
+    )
+
+
+def _flag_byte(flags: int) -> int:
+    """Return the byte for `vm_flags`; VM_MAYREAD and its like are always there."""
+    byte = sum(1 << at for at, flag in enumerate(FLAG_BITS) if flags & flag)
+    _FLAG_BYTES[flags] = byte
+    return byte
+
+
+class _Names(dict[int, int]):
+    """Numbers objects of one kind from 1 by first appearance, and queues those to be written."""
+
+    __slots__ = ("_kind", "_queue")
+
+    def __init__(self, kind: int, queue: list[tuple[int, int]]) -> None:
+        self._kind = kind
+        self._queue = queue
+
+    def __missing__(self, number: int) -> int:
+        name = self[number] = len(self) + 1
+        self._queue.append((self._kind, number))
+        return name
+
+
+class _Writer:
+    """Writes one state for one order of the processes."""
+
+    __slots__ = ("_contents", "_kinds", "_out", "_queue", "_state")
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._out: list[int] = [0]
+        self._queue: list[tuple[int, int]] = []
+        """Kind and number of each object, in the order in which its record is written."""
+        self._kinds = [_Names(kind, self._queue) for kind in range(4)]
+        self._contents = _Names(4, [])
+
+    def write(self, order: tuple[int, ...]) -> bytes:
+        """Return the string with the processes in `order`."""
+        mms = self._state.mms
+        self._out.append(len(order))
+        for number in order:
+            self._mm(mms[number])
+        records = (self._anon_vma, self._folio, self._slot, self._node)
+        for kind, number in self._queue:  # grows on the way
+            records[kind](number)
+        self._ksmd(self._state.ksmd, {number: at for at, number in enumerate(order)})
+        return bytes(self._out)
+
+    def _mm(self, mm: Mm) -> None:
+        vmas, ptes, items, merge_any, alive = mm
+        self._out += (alive + 2 * merge_any, len(vmas), len(ptes), len(items))
+        self._vmas(vmas.columns()[1])
+        self._ptes(*ptes.columns())
+        for item in items.columns()[1]:
+            self._item(item)
+
+    def _vmas(self, vmas: tuple[Vma, ...]) -> None:
+        out, names = self._out, self._kinds[ANON_VMA]
+        for _, start, end, pgoff, flags, anon_vma, chain, anon_pgoff, file in vmas:
+            byte = _FLAG_BYTES.get(flags) or _flag_byte(flags)
+            if file is None:
+                out += (start, end, pgoff, byte, len(chain))
+            else:
+                out += (start, end, pgoff, byte | FILE, anon_pgoff, len(chain))
+            if chain:
+                out += [names[number] for number in chain]
+                out.append(0 if anon_vma is None else names[anon_vma])
+
+    def _ptes(self, pages: tuple[int, ...], entries: tuple[Pte, ...]) -> None:
+        out, folios, slots = self._out, self._kinds[FOLIO], self._kinds[SLOT]
+        for page, (kind, target, exclusive) in zip(pages, entries, strict=True):
+            if kind is _PRESENT:
+                out += (page, 0, folios[target])
+            elif kind is _ZERO:
+                out += (page, 1, 0)
+            elif kind is _SWAP:
+                out += (page, 2 + 4 * exclusive, slots[target])
+            else:
+                out += (page, 3 + 4 * exclusive, folios[target])
+
+    def _item(self, item: RmapItem) -> None:
+        _, address, state, checksum, node, anon_vma, index, vm_pgoff = item
+        seen = 0 if checksum is None else self._contents[checksum]
+        if node is None or anon_vma is None:
+            self._out += (address, int(state is ItemState.UNSTABLE), seen)
+            return
+        names = self._kinds
+        self._out += (
+            address, 2, seen, names[NODE][node], names[ANON_VMA][anon_vma], index, vm_pgoff,
+        )  # fmt: skip
+
+    def _anon_vma(self, number: int) -> None:
+        root, parent, *_, tree = self._state.anon_vmas[number]
+        names = self._kinds[ANON_VMA]
+        self._out += (names[root], names[parent] if tree else 0)
+
+    def _folio(self, number: int) -> None:
+        state, names = self._state, self._kinds
+        kind, mapping, index, mapcount, exclusive, content, swap, pins, migrating = state.folios[
+            number
+        ]
+        ksm = kind is Mapping.KSM
+        if ksm:
+            name, index = 0 if mapping == NO_NODE else names[NODE][mapping], 0
+            if mapcount or migrating:
+                self._out[0] = MAPPED_KSM
+        else:
+            name = names[ANON_VMA][mapping] if mapping in state.anon_vmas else 0
+        slot = 0 if swap is None else names[SLOT][swap]
+        flags = ksm + 2 * exclusive + 4 * pins
+        self._out += (flags, name, index, self._contents[content], slot)
+
+    def _slot(self, number: int) -> None:
+        _, content, folio = self._state.slots[number]
+        name = 0 if folio is None else self._kinds[FOLIO][folio]
+        self._out += (self._contents[content], name)
+
+    def _node(self, number: int) -> None:
+        folio, content, _ = self._state.nodes[number]
+        name = self._kinds[FOLIO][folio] if folio in self._state.folios else 0
+        self._out += (self._contents[content], name)
+
+    def _ksmd(self, ksmd: Ksmd, places: dict[int, int]) -> None:
+        slots, mm, address, _, stable, unstable, _ = ksmd
+        out = self._out
+        out.append(len(slots))
+        out += [places[number] for number in slots]
+        out += (0, 0) if mm is None else (places[mm] + 1, address)
+        nodes, contents = self._kinds[NODE], self._contents
+        chains = [[nodes[n] for n in chain if n in nodes] for chain in stable.columns()[1]]
+        dups = [name for chain in sorted(chains) if len(chain) > 1 for name in chain]
+        out.append(len(dups))
+        out += dups
+        buckets = sorted((contents[content], keys) for content, keys in unstable.pairs())
+        for _, keys in buckets:
+            for number, page in keys:
+                out += (places[number], page)

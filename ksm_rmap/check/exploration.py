@@ -1,0 +1,220 @@
+"""What a search of all sequences found.
+
+No analogue in the kernel. An `Exploration` is data: `str` is what a reviewer pastes in a mail,
+`to_json` what `ksm-rmap explore --json` prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ksm_rmap.check.judged import AGAINST_FULL, PERSISTENT, TRUTH
+from ksm_rmap.check.verdict import MISSED, NONE_FOUND
+from ksm_rmap.model.scenario import process_name
+
+if TYPE_CHECKING:
+    from ksm_rmap.check.menu import Menu
+    from ksm_rmap.model.scenario import Scenario
+
+__all__ = ("Counterexample", "Exploration", "LevelCount")
+
+_SENTENCES = {
+    TRUTH: "misses",
+    AGAINST_FULL: "misses, though full finds it,",
+    PERSISTENT: "misses, even after a pass of ksmd,",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCount:
+    """What was found at one depth."""
+
+    depth: int
+    states: int
+    """Distinct states that no shorter sequence leads to."""
+    transitions: int
+    """Calls made to find them."""
+    seconds: float
+    """Time from the start of the search to the end of the level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """A shortest sequence after which a walk misses an entry."""
+
+    walk: str
+    question: str
+    """`full`, `truth` or `persistent`."""
+    scenario: Scenario
+    folio: int
+    missed: tuple[tuple[int, int], ...]
+    """`(mm, page)` of each missed entry of `folio`, sorted."""
+    seconds: float
+    """Time to the first state with such a miss."""
+
+    @property
+    def steps(self) -> int:
+        """Calls of the sequence; no shorter one does it."""
+        return len(self.scenario.calls)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counterexample as JSON values."""
+        return {
+            "scenario": str(self.scenario),
+            "steps": self.steps,
+            "folio": self.folio,
+            "missed": [list(pte) for pte in self.missed],
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __str__(self) -> str:
+        places = ", ".join(f"{process_name(mm)} page {page}" for mm, page in self.missed)
+        lines = [f"    {line}" for line in str(self.scenario).splitlines()]
+        head = f"{self.walk} {_SENTENCES[self.question]} {places} after {self.steps} calls:"
+        return "\n".join((head, *lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The outcome of `explore`. Immutable."""
+
+    walks: dict[str, dict[str, Counterexample | None]]
+    """For each walk the answer to each question; None: no such sequence was found."""
+    menu: Menu
+    rules: str
+    ended: str
+    """Why the search ended: `exhausted`, `depth`, `answered`, `seconds`, `memory` or
+    `interrupted`."""
+    levels: tuple[LevelCount, ...]
+    """The finished levels from depth 0 on."""
+    states: int
+    """Distinct states, those of an unfinished level included."""
+    transitions: int
+    frontier: int
+    """States of which the successors are not all known."""
+    seconds: float
+    workers: int
+    bytes_per_state: int | None = None
+    """Memory the search took, by states; None where it cannot be measured."""
+    reached: dict[str, int] = field(default_factory=dict)
+    """States in which each situation of `ksm_rmap.check.reach` occurs."""
+    fired: dict[str, int] = field(default_factory=dict)
+    """Calls made of each kind."""
+
+    @property
+    def depth(self) -> int:
+        """Every sequence of at most so many calls was tried."""
+        return len(self.levels) - 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there are no other states at all in the scope."""
+        return self.ended == "exhausted"
+
+    @property
+    def rate(self) -> float:
+        """Distinct states a second."""
+        return self.states / self.seconds if self.seconds else 0.0
+
+    @property
+    def never_fired(self) -> tuple[str, ...]:
+        """The kinds of calls that no state enabled: of them the search says nothing."""
+        return tuple(kind for kind in self.menu.kinds if not self.fired.get(kind))
+
+    @property
+    def missed(self) -> bool:
+        """Whether some walk misses an entry."""
+        return any(answers.get(TRUTH) is not None for answers in self.walks.values())
+
+    @property
+    def collision(self) -> float:
+        """Least upper bound of the probability that a state was lost: two had one key."""
+        return min(1.0, self.states**2 / 2.0**65)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        result: dict[str, Any] = {
+            "walks": {name: self._walk_json(name) for name in self.walks},
+            "rules": self.rules,
+            "states": self.states,
+            "transitions": self.transitions,
+            "depth": self.depth,
+            "exhausted": self.exhausted,
+            "ended": self.ended,
+            "frontier": self.frontier,
+            "levels": [
+                {"depth": level.depth, "states": level.states, "transitions": level.transitions}
+                for level in self.levels
+            ],
+            "reached": dict(self.reached),
+            "never_fired": list(self.never_fired),
+            "workers": self.workers,
+            "seconds": round(self.seconds, 3),
+            "rate": round(self.rate),
+            "collision": self.collision,
+        }
+        if self.bytes_per_state is not None:
+            result["bytes_per_state"] = self.bytes_per_state
+        return result
+
+    def _walk_json(self, name: str) -> dict[str, Any]:
+        answers = self.walks[name]
+        truth = answers.get(TRUTH)
+        result: dict[str, Any] = {"verdict": NONE_FOUND if truth is None else MISSED}
+        if truth is not None:
+            result.update(truth.to_json())
+        for question in (AGAINST_FULL, PERSISTENT):
+            if question in answers:
+                found = answers[question]
+                result[question] = None if found is None else found.to_json()
+        return result
+
+    def __str__(self) -> str:
+        return "\n".join((*self._verdicts(), *self._statistics()))
+
+    def _verdicts(self) -> list[str]:
+        lines = []
+        for name, answers in self.walks.items():
+            found = [answer for answer in answers.values() if answer is not None]
+            lines += self._distinct(found)
+            none = [question for question, answer in answers.items() if answer is None]
+            if none:
+                lines.append(f"{name}: no miss found for: {', '.join(none)}")
+        return lines
+
+    def _distinct(self, found: list[Counterexample]) -> list[str]:
+        """Return the counterexamples of one walk; those of equal scenarios only once."""
+        lines, shown = [], {}
+        for example in found:
+            text = str(example.scenario)
+            if text in shown:
+                head = str(example).splitlines()[0].rstrip(":")
+                lines.append(f"{head}: the same sequence")
+            else:
+                lines.append(str(example))
+            shown[text] = example
+        return lines
+
+    def _statistics(self) -> list[str]:
+        size = "" if self.bytes_per_state is None else f", {self.bytes_per_state} bytes a state"
+        reached = ", ".join(f"{name} {count}" for name, count in self.reached.items() if count)
+        lines = [
+            (
+                f"{self._ending()} ({self.states} states, {self.transitions} calls, "
+                f"{self.seconds:.1f} s, {self.rate:.0f} states/s, {self.workers} workers{size})"
+            ),
+            f"new states by depth: {', '.join(str(level.states) for level in self.levels)}",
+            f"reached: {reached or 'nothing'}",
+        ]
+        if self.never_fired:
+            lines.append(f"never enabled: {', '.join(self.never_fired)}")
+        return lines
+
+    def _ending(self) -> str:
+        if self.exhausted:
+            return f"the whole space: {self.depth} calls reach every state"
+        why = {"depth": "", "answered": ", every question answered"}.get(
+            self.ended, f", stopped by {self.ended}, {self.frontier} states left to expand"
+        )
+        return f"every sequence of at most {self.depth} calls{why}"

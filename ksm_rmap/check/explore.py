@@ -1,0 +1,146 @@
+"""Every sequence of calls up to a depth: the shortest after which a walk misses an entry.
+
+No analogue in the kernel. `explore(walks)` visits all states of a small scope, breadth first, up
+to symmetry, and asks three questions of each walk in each state (`ksm_rmap.check.judged`).
+
+Rules of this module:
+
+1. A sequence that is reported is a shortest one within the scope; of those to several states,
+   the one to the state with the least string.
+2. It is found again call by call from the initial state and the walk is asked once more, so what
+   is reported replays.
+3. Results of finished levels do not depend on the number of workers. How far a search comes in
+   `seconds` or `memory` depends on the machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ksm_rmap import walks as registry
+from ksm_rmap.check.campaign import Campaign, Limits
+from ksm_rmap.check.canonical import encode
+from ksm_rmap.check.crew import Forked, Here
+from ksm_rmap.check.exploration import Counterexample, Exploration
+from ksm_rmap.check.judged import KernelProblem
+from ksm_rmap.check.menu import Menu
+from ksm_rmap.check.reduce import scenario_of
+from ksm_rmap.check.search import key_of
+from ksm_rmap.model.rules import Rules
+from ksm_rmap.model.state import State
+from ksm_rmap.walks import NamedWalk, Walk, WalkError
+from ksm_rmap.walks.user import UserWalk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ksm_rmap.check.campaign import Outcome
+    from ksm_rmap.check.crew import Crew
+    from ksm_rmap.check.search import Key
+    from ksm_rmap.model.calls import Call
+
+__all__ = ("explore",)
+
+
+def explore(
+    walks: Sequence[str | Walk] = (),
+    *,
+    menu: Menu | None = None,
+    rules: Rules | str | None = None,
+    depth: int | None = None,
+    seconds: float | None = None,
+    memory: int | None = None,
+    workers: int = 1,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Exploration:
+    """Try every sequence of calls in the scope of `menu` and return what was found.
+
+    Args:
+        walks: walks, or what `ksm_rmap.walks.get` takes; none: every walk of KSM folios.
+        menu: the scope: processes, pages, contents, kinds of calls.
+        rules: the kernel, or the name of a preset; None: the default one.
+        depth: most calls of a sequence; None: until there is no new state.
+        seconds: time for the search; None: no limit.
+        memory: bytes the search may take; None: no limit.
+        workers: processes that search; the results are the same.
+        progress: is told how the search goes, about four times a second.
+
+    A search also ends when every question is answered, and with Ctrl-C.
+    Raises WalkError for a walk that cannot be had or fails, ValueError for bad arguments.
+
+    """
+    if workers < 1:
+        raise ValueError(f"explore: workers must be at least 1, not {workers}")
+    kernel = rules if isinstance(rules, Rules) else Rules.preset(rules) if rules else Rules()
+    named = [_named(walk) for walk in walks or registry.ksm_names()]
+    problem = KernelProblem(menu or Menu(), kernel, {walk.name: walk for walk in named})
+    crew: Crew = Here(problem) if workers == 1 else Forked(problem, workers)
+    try:
+        campaign = Campaign(crew, problem.goals, Limits(depth, seconds, memory), progress)
+        outcome = campaign.run()
+        return _exploration(problem, campaign, outcome)
+    finally:
+        crew.close()
+
+
+def _named(walk: str | Walk) -> NamedWalk:
+    if isinstance(walk, str):
+        return registry.get(walk)
+    if hasattr(walk, "name") and hasattr(walk, "summary"):
+        named: NamedWalk = walk  # type: ignore[assignment]  # as far as can be seen
+        return named
+    return UserWalk(getattr(walk, "__name__", type(walk).__name__), walk)
+
+
+def _exploration(problem: KernelProblem, campaign: Campaign, outcome: Outcome) -> Exploration:
+    answers: dict[str, dict[str, Counterexample | None]] = {}
+    for goal in problem.goals:
+        name, _, question = goal.rpartition(" ")
+        found = outcome.found.get(goal)
+        answers.setdefault(name, {})[question] = (
+            None
+            if found is None
+            else _counterexample(problem, goal, campaign.trail(found.key), outcome.met[goal])
+        )
+    return Exploration(
+        walks=answers,
+        menu=problem.menu,
+        rules=problem.rules.name,
+        ended=outcome.ended,
+        levels=outcome.levels,
+        states=outcome.states,
+        transitions=sum(outcome.steps.values()),
+        frontier=outcome.frontier,
+        seconds=outcome.seconds,
+        workers=campaign.crew.size,
+        bytes_per_state=outcome.bytes_per_state,
+        reached=dict(outcome.marks),
+        fired=dict(outcome.steps),
+    )
+
+
+def _counterexample(
+    problem: KernelProblem, goal: str, keys: Sequence[Key], seconds: float
+) -> Counterexample:
+    """Return the calls that lead along `keys`, and what is missed after them."""
+    calls, state = _calls(problem, keys)
+    name, _, question = goal.rpartition(" ")
+    answer = problem.answer(state, name, question)
+    scenario = scenario_of(calls, problem.rules)
+    if answer is None:
+        error = WalkError(f"walk {name!r} finds more when objects have other names, or asked again")
+        error.add_note(f"after\n{scenario}")
+        raise error
+    return Counterexample(name, question, scenario, *answer, seconds)
+
+
+def _calls(problem: KernelProblem, keys: Sequence[Key]) -> tuple[list[Call], State]:
+    """Return the calls that lead from the initial state through the states with `keys`."""
+    state, born = State(rules=problem.rules), 0
+    calls = []
+    for key in keys[1:]:
+        steps = problem.steps(state, born)
+        call, state = next((c, after) for _, c, after in steps if key_of(encode(after)) == key)
+        born = max(born, *state.mms)
+        calls.append(call)
+    return calls, state

@@ -1,0 +1,209 @@
+"""Breadth-first search of all states, whatever the states are.
+
+No analogue in the kernel. The engine of `ksm_rmap.check.explore`: it knows strings of bytes,
+their successors and what to look for in them, all by way of a `Problem`.
+
+Rules of this module:
+
+1. The search is level by level, so a goal is first met at its least depth, and what is reported
+   of a finished level does not depend on the number of shards, nor on time.
+2. A state belongs to the shard that its key names. Its key is a digest of 64 bits: two of n
+   states share one, and one of them is lost, with a probability of about n * n / 2**65.
+3. Each state keeps the key of one parent of the level before, the least of all; thus the way to
+   a state can be found again by looking for those keys once more.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+__all__ = ("Found", "Level", "Problem", "Round", "Shard", "key_of")
+
+Key = int
+"""Digest of a state, 64 bits."""
+Candidate = tuple[Key, Key, bytes]
+"""Key of a state, key of a parent, and the state."""
+
+
+class Problem(Protocol):
+    """What is searched."""
+
+    def initial(self) -> bytes:
+        """Return the state to begin with."""
+
+    def successors(self, state: bytes) -> Iterable[tuple[str, bytes]]:
+        """Yield the kind of each step that leads away from `state`, and where it leads."""
+
+    def look(self, state: bytes, goals: Collection[str]) -> tuple[Collection[str], Collection[str]]:
+        """Return which of `goals` are reached in `state`, and the marks that it is counted by."""
+
+
+def key_of(state: bytes) -> Key:
+    """Return the key of a state; the same in every process and on every machine."""
+    return int.from_bytes(blake2b(state, digest_size=8).digest(), "little")
+
+
+class Found(NamedTuple):
+    """A state in which a goal is reached; the least one is reported."""
+
+    size: int
+    state: bytes
+    key: Key
+
+
+class Round(NamedTuple):
+    """What a shard did in one slice of time."""
+
+    done: bool
+    """Whether the level is expanded."""
+    batches: list[list[Candidate]]
+    """For each shard what belongs to it."""
+
+
+class Level(NamedTuple):
+    """What a shard has to report of one depth."""
+
+    depth: int
+    states: int
+    """New states."""
+    transitions: int
+    """Steps from the states of the depth before."""
+    expanded: int
+    """States of the depth before from which steps were made."""
+    found: dict[str, Found]
+    """The least state for each goal reached."""
+    seconds: dict[str, float]
+    """Clock time at which each goal was first reached."""
+    steps: Counter[str]
+    """Steps by kind."""
+    marks: Counter[str]
+    """New states by mark."""
+
+
+class Shard:
+    """The states whose keys leave the rest `index` when divided by `shards`."""
+
+    def __init__(self, problem: Problem, index: int = 0, shards: int = 1) -> None:
+        self.problem = problem
+        self.index = index
+        self.shards = shards
+        self.parents: dict[Key, Key] = {}
+        """Every state met, with the parent it keeps."""
+        self.frontier: list[tuple[Key, bytes]] = []
+        """The states of the last finished level."""
+        self.position = 0
+        """How many of them were expanded."""
+        self.coming: dict[Key, bytes] = {}
+        """The new states of the level that is being made."""
+        self.depth = 0
+        """Depth of `coming`."""
+        self.goals: frozenset[str] = frozenset()
+        """What was not reached at a lesser depth."""
+        self._sent: set[Key] = set()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._transitions = 0
+        self._found: dict[str, Found] = {}
+        self._seconds: dict[str, float] = {}
+        self._steps: Counter[str] = Counter()
+        self._marks: Counter[str] = Counter()
+
+    def begin(self, goals: Collection[str]) -> None:
+        """Put the initial state where it belongs, and look for `goals` from now on."""
+        self.goals = frozenset(goals)
+        state = self.problem.initial()
+        key = key_of(state)
+        if key % self.shards == self.index:
+            self._meet(key, key, state)
+
+    def expand(self, seconds: float) -> Round:
+        """Expand states of the frontier until all are, or for so many seconds.
+
+        The states come in the order of their keys, so that of several parents in this shard the
+        least is the first.
+        """
+        until = time.monotonic() + seconds
+        batches: list[list[Candidate]] = [[] for _ in range(self.shards)]
+        frontier, successors, steps = self.frontier, self.problem.successors, self._steps
+        index, shards, sent, parents = self.index, self.shards, self._sent, self.parents
+        while self.position < len(frontier) and time.monotonic() < until:
+            parent, state = frontier[self.position]
+            for kind, successor in successors(state):
+                steps[kind] += 1
+                key = key_of(successor)
+                owner = key % shards
+                if owner == index:
+                    if key not in parents:
+                        self._meet(key, parent, successor)
+                    elif parent < parents[key] and key in self.coming:
+                        parents[key] = parent
+                elif key not in sent:
+                    sent.add(key)
+                    batches[owner].append((key, parent, successor))
+            self.position += 1
+        return Round(self.position == len(frontier), batches)
+
+    def absorb(self, batches: Sequence[Iterable[Candidate]]) -> None:
+        """Take in what other shards found."""
+        for batch in batches:
+            for key, parent, state in batch:
+                known = self.parents.get(key)
+                if known is None:
+                    self._meet(key, parent, state)
+                elif parent < known and key in self.coming:
+                    self.parents[key] = parent
+
+    def _meet(self, key: Key, parent: Key, state: bytes) -> None:
+        self.parents[key] = parent
+        self.coming[key] = state
+        reached, marks = self.problem.look(state, self.goals)
+        self._marks.update(marks)
+        for goal in reached:
+            found = Found(len(state), state, key)
+            if goal not in self._found:
+                self._seconds[goal] = time.monotonic()
+            self._found[goal] = min(found, self._found.get(goal, found))
+
+    def report(self) -> Level:
+        """Return what is known of the level that is being made."""
+        return Level(
+            self.depth,
+            len(self.coming),
+            sum(self._steps.values()),
+            self.position,
+            dict(self._found),
+            dict(self._seconds),
+            Counter(self._steps),
+            Counter(self._marks),
+        )
+
+    def advance(self, reached: Collection[str]) -> None:
+        """Make the new states the frontier; goals `reached` are looked for no more."""
+        self.frontier = sorted(self.coming.items())
+        self.coming = {}
+        self.position = 0
+        self.depth += 1
+        self.goals -= frozenset(reached)
+        self._sent.clear()
+        self._clear()
+
+    def parent_of(self, key: Key) -> Key | None:
+        """Return the parent of a state; None: not of this shard. The initial one is its own."""
+        return self.parents.get(key)
+
+    def memory(self) -> int:
+        """Return how many bytes of memory this process has; 0 where that cannot be known."""
+        try:
+            pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+        except OSError:
+            return 0
+        return int(pages) * os.sysconf("SC_PAGESIZE")
