@@ -97,12 +97,11 @@ def _shortest_lines(rows: Sequence[Row], walks: Sequence[str]) -> list[str]:
 
 
 def _blocks(rows: Sequence[Row], blocks: dict[str, Any]) -> list[str]:
-    drawn = []
-    for name, who in blocks.items():
-        row = _by_name(rows, name)
-        if row is not None:
-            head = f"{name} ({', '.join(who)})"
-            drawn.append([head, *indent(row.scenario.operations().splitlines())])
+    texts = {row.scenario.name: row.scenario.operations() for row in rows}
+    drawn = [
+        [f"{name} ({', '.join(who)})", *indent(texts[name].splitlines())]
+        for name, who in blocks.items()
+    ]
     return [*indent(beside(drawn)), ""]
 
 

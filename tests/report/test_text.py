@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ksm_rmap.check.replay import ReplayReport, TraceReport
 from ksm_rmap.report import text
+from ksm_rmap.report.replay import difference_lines, summary_lines
 
 CELLS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
 
@@ -72,3 +74,12 @@ def test_folding_breaks_at_blanks_and_indents() -> None:
     assert max(map(len, lines)) <= 100
     assert " ".join(lines[2:]).split() == words.split()
     assert [len(line) - len(line.lstrip()) for line in lines[2:]] == [2, 4, 4][: len(lines) - 2]
+
+
+def test_a_replay_without_walks_has_no_table_of_walks() -> None:
+    trace = TraceReport("one", "6.18", steps=3)
+    assert difference_lines(trace) == []
+    assert summary_lines(ReplayReport([trace], ["bad.jsonl: cut off"])) == [
+        "skipped: bad.jsonl: cut off",
+        "1 traces, 3 steps: 1 traces agree in every field, 0 do not; 1 files skipped",
+    ]
