@@ -45,7 +45,7 @@ if not TYPE_CHECKING:
     if COMPILED:
         try:
             from ksm_rmap.interval_tree._compiled import Interval, IntervalTree
-        except ImportError:
+        except ImportError:  # no compiler when it was installed
             COMPILED = False
     if not COMPILED:
         from ksm_rmap.interval_tree._pure import Interval, IntervalTree

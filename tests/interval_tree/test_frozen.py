@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,50 @@ def test_bounds_outside_are_refused(start: int, last: int) -> None:
 def test_removing_what_is_missing_says_so() -> None:
     with pytest.raises(ValueError, match=r"\[1, 2\] with value 'x' is not in the tree"):
         FrozenIntervalTree([(1, 2, "y")]).remove(1, 2, "x")
+
+
+def test_tall_trees_answer_like_small_ones() -> None:
+    tree = SmallPages((at, at + 3, at) for at in range(0, 400, 5))
+    assert tree.at(4) == []
+    assert not tree.any_overlap(399, 500)
+    assert tree.first_overlap(4, 6) == (5, 8, 5)
+    assert tree.overlap(0, MAX) == list(tree)
+    assert tree.visited(4, 4).pages <= 5
+    with pytest.raises(ValueError, match="is not in the tree"):
+        tree.remove(5, 8, 6)
+
+
+def test_membership_is_by_content() -> None:
+    tree = SmallPages((at % 3, 9, at) for at in range(50))
+    assert (1, 9, 4) in tree
+    assert (1, 9, 5) not in tree
+    assert (1, 9) not in tree
+    assert ("1", 9, 4) not in tree
+    assert None not in tree
+
+
+def test_equality_and_text() -> None:
+    tree = FrozenIntervalTree([(1, 2, "a")])
+    assert tree == tree.insert(0, 0, "b").remove(0, 0, "b")
+    assert tree != tree.insert(0, 0, "b")
+    assert tree != [(1, 2, "a")]
+    assert repr(tree) == "FrozenIntervalTree([(1, 2, 'a')])"
+    assert eval(repr(tree)) == tree  # noqa: S307 - our own text
+    assert {tree: 1}[FrozenIntervalTree([(1, 2, "a")])] == 1
+
+
+def test_the_last_one_removed_leaves_an_empty_tree() -> None:
+    tree = SmallPages((at, at, at) for at in range(30))
+    for at in range(30):
+        tree = tree.remove(at, at, at)
+        tree.check()
+    assert tree == FrozenIntervalTree()
+    assert tree.first_overlap(0, MAX) is None
+
+
+def test_numbers_that_act_as_integers_are_bounds() -> None:
+    tree = FrozenIntervalTree[str]().insert(True, 2, "v")
+    assert [type(bound) for bound in next(iter(tree))[:2]] == [int, int]
+    wrong: Any = 1.5
+    with pytest.raises(TypeError):
+        tree.insert(wrong, 2, "v")

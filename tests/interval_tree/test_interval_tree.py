@@ -205,6 +205,26 @@ def test_nearest(form: Form) -> None:
     assert form().nearest_before(5) is form().nearest_after(5) is None
 
 
+@pytest.mark.parametrize("span", [5, 60, 1000])
+def test_nearest_in_tall_trees(form: Form, span: int) -> None:
+    rng = random.Random(span)  # noqa: S311 - a seeded test
+    tree = form()
+    tree._set_page_size(4)
+    for at in range(150):
+        start = rng.randrange(span)
+        tree.insert(start, start + rng.choice([0, 2, span // 3]), at)
+    listed = list(tree)
+    for point in range(span + 5):
+        ended = [iv for iv in listed if iv.last < point]
+        best = max((iv.last for iv in ended), default=None)
+        ended = [iv for iv in ended if iv.last == best]
+        later = [iv for iv in listed if iv.start > point]
+        assert tree.nearest_before(point) is (ended[-1] if ended else None)
+        assert tree.nearest_after(point) is (later[0] if later else None)
+        found = [iv for iv in listed if iv.start <= point <= iv.last]
+        assert tree.first_overlap(point, point) is (found[0] if found else None)
+
+
 def test_merged(form: Form) -> None:
     tree = form([(0, 3, "a"), (2, 9, "b"), (3, 4, "c"), (10, 11, "d"), (13, 13, "e")])
     assert tree.merged() == [(0, 9, ["a", "b", "c"]), (10, 11, ["d"]), (13, 13, ["e"])]
