@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 
 from ksm_rmap.model.errors import MmError
+from ksm_rmap.model.events import Event, FolioBorn, FolioFreed, PteSet, Record
 from ksm_rmap.model.state import (
     AnonVma,
     Folio,
@@ -80,6 +81,7 @@ class Draft:
         "_mms",
         "_state",
         "anon_vmas",
+        "events",
         "folios",
         "ksmd",
         "next_id",
@@ -100,6 +102,7 @@ class Draft:
         self.slots = state.slots
         self.ksmd = state.ksmd
         self.next_id = state.next_id
+        self.events: list[Event] | None = None if state.events is None else []
 
     def freeze(self) -> State:
         """Return the state that this draft describes."""
@@ -111,8 +114,12 @@ class Draft:
                 mms = mms.without(number)
         return State(
             self.rules, mms, self.anon_vmas, self.folios, self.nodes, self.slots, self.ksmd,
-            self.next_id,
+            self.next_id, None if self.events is None else self._record(self.events),
         )  # fmt: skip
+
+    def _record(self, events: list[Event]) -> Record:
+        before = self._state.events
+        return Record(events, before if isinstance(before, Record) else None)
 
     def fail(self, number: int, detail: str, *, partial: bool = False) -> MmError:
         """Return the error to raise; `partial` hands out what was done before."""
@@ -131,6 +138,10 @@ class Draft:
         if mm is None:
             mm = self._mms[number] = MmDraft(number, self._state.mms[number])
         return mm
+
+    def mm_numbers(self) -> list[int]:
+        """Return the number of each process, ascending."""
+        return sorted({*self._state.mms, *self._mms})
 
     def mm(self, number: int) -> MmDraft:
         """Return the working copy of a living process; ESRCH for any other."""
@@ -152,6 +163,8 @@ class Draft:
     def set_pte(self, mm: MmDraft, page: int, pte: Pte | None) -> None:
         """Replace the entry of `mm` at `page`; count the new target first, then the old one."""
         old: Pte | None = mm.ptes.get(page)
+        if self.events is not None:
+            self.events.append(PteSet(mm.id, page, old, pte))
         if pte is not None:
             self._count(pte, 1)
             mm.ptes = mm.ptes.with_item(page, pte)
@@ -185,6 +198,8 @@ class Draft:
         self.folios = self.folios.with_item(
             number, Folio(Mapping.ANON, anon_vma, index, 0, exclusive, content)
         )
+        if self.events is not None:
+            self.events.append(FolioBorn(number, vma, page, exclusive))
         return number
 
     def put_folio(self, number: int, folio: Folio) -> None:
@@ -198,6 +213,8 @@ class Draft:
             self.folios = self.folios.with_item(number, folio)
         else:
             self.folios = self.folios.without(number)
+            if self.events is not None:
+                self.events.append(FolioFreed(number))
             self._node_became_stale(folio)
 
     def _put_slot(self, number: int, slot: SwapSlot) -> None:

@@ -16,6 +16,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from ksm_rmap.model._rmap import anon_vma_prepare
+from ksm_rmap.model.events import FolioOwned
 from ksm_rmap.model.state import Folio, Mapping, Pte, PteKind, Vma, VmFlag, linear_page_index
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _writable_folio(d: Draft, mm: MmDraft, vma: Vma, page: int, number: int) -> 
         assert vma.anon_vma is not None  # prepared above
         owned = folio._replace(exclusive=True, mapping=vma.anon_vma)  # folio_move_anon_rmap
         d.folios = d.folios.with_item(number, owned)
+        if d.events is not None:
+            d.events.append(FolioOwned(number, vma, page))
         return number
     return copy_folio(d, mm, vma, page, folio.content)
 
@@ -131,7 +134,7 @@ def swap_in(d: Draft, mm: MmDraft, vma: Vma, page: int, pte: Pte, *, write: bool
     folio = d.folios[cached]
     if folio.migrating:
         raise blocked(d, mm, page, cached)
-    if _needs_copy(d, vma, page, folio):
+    if _needs_copy(d, vma, page, cached):
         copy_folio(d, mm, vma, page, folio.content)
         return
     d.set_pte(mm, page, Pte(PteKind.PRESENT, cached))
@@ -156,15 +159,24 @@ def _read_from_swap(d: Draft, mm: MmDraft, vma: Vma, page: int, pte: Pte) -> Non
     d.set_pte(mm, page, Pte(PteKind.PRESENT, number))
 
 
-def _needs_copy(d: Draft, vma: Vma, page: int, folio: Folio) -> bool:
+def _needs_copy(d: Draft, vma: Vma, page: int, number: int) -> bool:
     """`ksm_might_need_to_copy`: a KSM folio is taken as it is, at whatever address."""
+    folio = d.folios[number]
     if folio.kind is Mapping.KSM:
         return folio.mapping == NO_NODE
     assert vma.anon_vma is not None  # prepared by swap_in
     if folio.mapping not in d.anon_vmas:
         return True
+    if d.rules.copies_moved and _mapped_at(d, page, number) < folio.mapcount:
+        return True
     same_root = d.anon_vmas[folio.mapping].root == d.anon_vmas[vma.anon_vma].root
     return folio.index != linear_page_index(vma, page) or not same_root
+
+
+def _mapped_at(d: Draft, page: int, number: int) -> int:
+    """Return how many processes map the folio at `page`; O(processes)."""
+    there = (d.any_mm(mm).ptes.get(page) for mm in d.mm_numbers())
+    return sum(1 for pte in there if pte is not None and pte.folio == number)
 
 
 def copy_ptes(d: Draft, src: MmDraft, dst: MmDraft, start: int, end: int) -> None:
@@ -177,5 +189,5 @@ def copy_ptes(d: Draft, src: MmDraft, dst: MmDraft, start: int, end: int) -> Non
                 d.folios = d.folios.with_item(pte.target, shared)
         elif pte.exclusive:
             pte = pte._replace(exclusive=False)  # noqa: PLW2901 - both sides lose it
-            src.ptes = src.ptes.with_item(page, pte)
+            d.set_pte(src, page, pte)
         d.set_pte(dst, page, pte)

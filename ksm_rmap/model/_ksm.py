@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ksm_rmap.model._fault import NO_NODE, copy_folio, unshare
 from ksm_rmap.model._rmap import put_anon_vma
+from ksm_rmap.model.events import FolioUpgraded
 from ksm_rmap.model.state import (
     Folio,
     ItemKey,
@@ -95,17 +96,14 @@ def _next_page(d: Draft, mm: MmDraft) -> tuple[Vma, int] | None:
     """Return the next anonymous page of a mergeable VMA at or above the cursor, or None."""
     if not mm.alive:
         return None
-    for vma in mm.vmas_in(d.ksmd.address, _end_of(mm)):
+    vma = mm.next_vma(d.ksmd.address)
+    while vma is not None:
         if vma.has(VmFlag.MERGEABLE) and vma.anon_vma is not None:
             for page, pte in mm.ptes.pairs(max(vma.start, d.ksmd.address), vma.end):
                 if pte.kind is PteKind.PRESENT:
                     return vma, page
+        vma = mm.next_vma(vma.end)
     return None
-
-
-def _end_of(mm: MmDraft) -> int:
-    last = mm.prev_vma(1 << 64)
-    return last.end if last else 0
 
 
 def _leave_mm(d: Draft, mm: MmDraft) -> None:
@@ -242,6 +240,8 @@ def _merge_two(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, other_key: ItemK
     d.folios = d.folios.with_item(
         number, folio._replace(kind=Mapping.KSM, mapping=node, exclusive=False)
     )
+    if d.events is not None:
+        d.events.append(FolioUpgraded(number, mm.id, item.address))
     other_mm = d.any_mm(other_key[0])
     other = _item(d, other_key)
     if d.folios[other_mm.ptes[other.address].target].pins:

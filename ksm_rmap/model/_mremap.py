@@ -16,10 +16,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, NamedTuple
 
-from ksm_rmap.model._fault import unshare
+from ksm_rmap.model._fault import blocked, copy_folio, unshare
 from ksm_rmap.model._rmap import anon_vma_clone, unlink_anon_vmas
 from ksm_rmap.model._vma import Range, merge_new, unmap
-from ksm_rmap.model.state import Vma, VmFlag
+from ksm_rmap.model.events import PteMoved, VmaCopied, VmaMoved, VmaUnfaulted
+from ksm_rmap.model.state import Folio, PteKind, Vma, VmFlag
 
 if TYPE_CHECKING:
     from ksm_rmap.model._draft import Draft, MmDraft
@@ -119,14 +120,30 @@ def _move_vma(d: Draft, mm: MmDraft, vma: Vma, req: Remap, to: int) -> None:
     if d.rules.mremap_unmerges:
         break_ksm_range(d, mm, vma, start, end)
         vma = mm.vmas[vma.start]
+    if d.rules.copies_moved:
+        _copy_shared(d, mm, vma, start, end)
     merged = _copy_vma(d, mm, vma, req, to)
     for page, pte in list(mm.ptes.pairs(start, end)):
         # The target range is empty, so an entry moves without a count changing.
         mm.ptes = mm.ptes.without(page).with_item(to + page - start, pte)
+        if d.events is not None:
+            d.events.append(PteMoved(mm.id, page, to + page - start, pte))
+    if d.events is not None:
+        d.events.append(VmaMoved(vma, start, end - start, to, merged))
     if not req.dontunmap:
         unmap(d, mm, start, end)
     elif (vma.start, vma.end) == (start, end) and not merged.start <= start < merged.end:
         _leave_behind(d, mm, vma)
+
+
+def _copy_shared(d: Draft, mm: MmDraft, vma: Vma, start: int, end: int) -> None:
+    """Copy the ordinary pages of `[start, end)` that others use too (`copies_moved`)."""
+    for page, pte in list(mm.ptes.pairs(start, end)):
+        if pte.kind is PteKind.MIGRATION:
+            raise blocked(d, mm, page, pte.target)
+        folio: Folio | None = d.folios[pte.target] if pte.kind is PteKind.PRESENT else None
+        if folio is not None and not folio.ksm and folio.mapcount > 1:
+            copy_folio(d, mm, vma, page, folio.content)
 
 
 def _copy_vma(d: Draft, mm: MmDraft, vma: Vma, req: Remap, to: int) -> Vma:
@@ -146,6 +163,8 @@ def _copy_vma(d: Draft, mm: MmDraft, vma: Vma, req: Remap, to: int) -> Vma:
     copy = vma._replace(start=to, end=end, pgoff=pgoff, anon_pgoff=anon_pgoff)
     copy = anon_vma_clone(d, copy, vma)
     mm.vmas = mm.vmas.with_item(to, copy)
+    if d.events is not None:
+        d.events.append(VmaCopied(vma, copy))
     return copy
 
 
@@ -157,6 +176,8 @@ def _leave_behind(d: Draft, mm: MmDraft, vma: Vma) -> None:
         if left.file is None:
             left = left._replace(pgoff=left.start)
     mm.vmas = mm.vmas.with_item(left.start, left)
+    if d.events is not None:
+        d.events.append(VmaUnfaulted(vma, left))
 
 
 def _expand(d: Draft, mm: MmDraft, vma: Vma, req: Remap) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ksm_rmap.interval_tree import FrozenIntervalTree
+from ksm_rmap.model.events import VmaFaulted
 from ksm_rmap.model.rules import AnonVmaReuse
 from ksm_rmap.model.state import AnonVma, Vma, VmFlag
 
@@ -33,29 +34,31 @@ def anon_vma_prepare(d: Draft, mm: MmDraft, vma: Vma) -> Vma:
     """
     if vma.anon_vma is not None:
         return vma
-    anon_vma = _reusable_anon_vma(mm, vma)
+    lender = _lender(d, mm, vma)
+    anon_vma = None if lender is None else lender.anon_vma
     if anon_vma is None:
         anon_vma = d.new_id()
         d.anon_vmas = d.anon_vmas.with_item(anon_vma, AnonVma(anon_vma, anon_vma, 1, 1, 0))
-    vma = _link(d, vma, anon_vma)._replace(anon_vma=anon_vma)
+    linked = _link(d, vma, anon_vma)._replace(anon_vma=anon_vma)
     d.change_anon_vma(anon_vma, num_active_vmas=1)
-    mm.vmas = mm.vmas.with_item(vma.start, vma)
-    return vma
+    mm.vmas = mm.vmas.with_item(vma.start, linked)
+    if d.events is not None:
+        d.events.append(VmaFaulted(vma, linked, lender))
+    return linked
 
 
-def _reusable_anon_vma(mm: MmDraft, vma: Vma) -> int | None:
-    following = mm.vmas.get(vma.end)
-    if following is not None and _can_lend(following) and _compatible(vma, following):
-        lent: int = following.anon_vma
-        return lent
+def _lender(d: Draft, mm: MmDraft, vma: Vma) -> Vma | None:
+    following: Vma | None = mm.vmas.get(vma.end)
+    if following is not None and _can_lend(d, following) and _compatible(vma, following):
+        return following
     preceding = mm.prev_vma(vma.start)
-    if preceding is not None and _can_lend(preceding) and _compatible(preceding, vma):
-        return preceding.anon_vma
+    if preceding is not None and _can_lend(d, preceding) and _compatible(preceding, vma):
+        return preceding
     return None
 
 
-def _can_lend(vma: Vma) -> bool:
-    return vma.anon_vma is not None and len(vma.chain) == 1
+def _can_lend(d: Draft, vma: Vma) -> bool:
+    return vma.anon_vma is not None and (len(vma.chain) == 1 or not d.rules.lends_simple_only)
 
 
 def _compatible(lower: Vma, upper: Vma) -> bool:

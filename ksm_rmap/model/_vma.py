@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model._rmap import anon_vma_clone, rekey, unlink_anon_vmas
+from ksm_rmap.model.events import VmaChanged, VmaMerged, VmaRemoved, VmaSplit
 from ksm_rmap.model.rules import MergeRule
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def split_vma(d: Draft, mm: MmDraft, vma: Vma, page: int, *, new_below: bool) ->
         upper = anon_vma_clone(d, upper, vma)
         rekey(d, [(vma, lower)])
     mm.vmas = mm.vmas.with_item(lower.start, lower).with_item(upper.start, upper)
+    if d.events is not None:
+        d.events.append(VmaSplit(vma, lower, upper, new_below))
     return lower, upper
 
 
@@ -68,9 +71,11 @@ def vma_modify(d: Draft, mm: MmDraft, vma: Vma, start: int, end: int, flags: int
         _, vma = split_vma(d, mm, vma, start, new_below=True)
     if vma.end > end:
         vma, _ = split_vma(d, mm, vma, end, new_below=False)
-    vma = vma._replace(flags=flags)
-    mm.vmas = mm.vmas.with_item(vma.start, vma)
-    return vma
+    changed = vma._replace(flags=flags)
+    mm.vmas = mm.vmas.with_item(vma.start, changed)
+    if d.events is not None:
+        d.events.append(VmaChanged(vma, changed))
+    return changed
 
 
 def merge_new(d: Draft, mm: MmDraft, new: Range) -> Vma | None:
@@ -85,13 +90,16 @@ def merge_new(d: Draft, mm: MmDraft, new: Range) -> Vma | None:
         right = _both(prev, following)
     if left and prev is not None:
         absorbed = following if right else None
-        target = _dup_anon_vma(d, prev, absorbed, new.source)
+        donor = _donor(prev, absorbed, new.source)
+        target = _dup_anon_vma(d, prev, donor)
         grown = target._replace(end=absorbed.end if absorbed else new.end)
-        return _commit(d, mm, [(target, grown)], [absorbed] if absorbed else [])
+        removed = () if absorbed is None else (absorbed,)
+        return _commit(d, mm, target, VmaMerged(prev, grown, donor, removed))
     if right and following is not None:
-        target = _dup_anon_vma(d, following, None, new.source)
+        donor = _donor(following, None, new.source)
+        target = _dup_anon_vma(d, following, donor)
         grown = _lowered(target, new.start)
-        return _commit(d, mm, [(target, grown)], [])
+        return _commit(d, mm, target, VmaMerged(following, grown, donor))
     return None
 
 
@@ -119,25 +127,27 @@ def _merge_existing(
 
 def _merge_left(d: Draft, mm: MmDraft, prev: Vma, vma: Vma, end: int, following: Vma | None) -> Vma:
     """`prev` grows over `[vma.start, end)`, and over `following` if that is given."""
-    donor = following if following and following.anon_vma is not None else vma
-    target = _dup_anon_vma(d, prev, donor, None)
+    donor = _donor(prev, following, vma)
+    target = _dup_anon_vma(d, prev, donor)
     if following is not None:
         grown = target._replace(end=following.end)
-        return _commit(d, mm, [(target, grown)], [vma, following])
+        return _commit(d, mm, target, VmaMerged(prev, grown, donor, (vma, following)))
     grown = target._replace(end=end)
     if end == vma.end:
-        return _commit(d, mm, [(target, grown)], [vma])
-    return _commit(d, mm, [(target, grown), (vma, _raised(vma, end))], [])
+        return _commit(d, mm, target, VmaMerged(prev, grown, donor, (vma,)))
+    shrunk = (vma, _raised(vma, end))
+    return _commit(d, mm, target, VmaMerged(prev, grown, donor, (), shrunk))
 
 
 def _merge_right(d: Draft, mm: MmDraft, vma: Vma, start: int, following: Vma) -> Vma:
     """`following` grows down to `start`; `vma` shrinks or disappears."""
-    target = _dup_anon_vma(d, following, vma, None)
+    donor = _donor(following, None, vma)
+    target = _dup_anon_vma(d, following, donor)
     grown = _lowered(target, start)
     if start == vma.start:
-        return _commit(d, mm, [(target, grown)], [vma])
-    _commit(d, mm, [(vma, vma._replace(end=start)), (target, grown)], [])
-    return grown
+        return _commit(d, mm, target, VmaMerged(following, grown, donor, (vma,)))
+    shrunk = (vma, vma._replace(end=start))
+    return _commit(d, mm, target, VmaMerged(following, grown, donor, (), shrunk))
 
 
 def _raised(vma: Vma, start: int) -> Vma:
@@ -149,34 +159,46 @@ def _raised(vma: Vma, start: int) -> Vma:
 _lowered = _raised  # a negative shift
 
 
-def _commit(d: Draft, mm: MmDraft, changes: list[tuple[Vma, Vma]], removed: list[Vma]) -> Vma:
-    """Change VMAs, then unlink the removed ones (`commit_merge`, `vma_complete`).
+def _commit(d: Draft, mm: MmDraft, target: Vma, merged: VmaMerged) -> Vma:
+    """Change VMAs, then unlink the swallowed ones (`commit_merge`, `vma_complete`).
 
-    Returns the first changed VMA.
+    `target` is the VMA that is kept, linked already; returns it as it is afterwards.
     """
+    changes = [(target, merged.vma)]
+    if merged.shrunk is not None:
+        changes.insert(merged.shrunk[0].start > target.start, merged.shrunk)
     rekey(d, changes)
     vmas = mm.vmas
-    for vma in (*(old for old, _ in changes), *removed):
+    for vma in (*(old for old, _ in changes), *merged.removed):
         vmas = vmas.without(vma.start)
     for _, new in changes:
         vmas = vmas.with_item(new.start, new)
     mm.vmas = vmas
-    for vma in removed:
+    for vma in merged.removed:
         unlink_anon_vmas(d, vma)
-    return changes[0][1]
+    if d.events is not None:
+        d.events.append(merged)
+    return merged.vma
 
 
-def _dup_anon_vma(d: Draft, target: Vma, donor: Vma | None, source: Vma | None) -> Vma:
-    """Link an unfaulted target to the anon_vmas of what it swallows (`dup_anon_vma`).
+def _donor(target: Vma, neighbour: Vma | None, source: Vma | None) -> Vma | None:
+    """Return the VMA whose anon_vmas an unfaulted `target` gets; None: none or no need.
 
-    `source` is the VMA that mremap copies; a swallowed neighbour with an anon_vma goes first.
+    `source` is the VMA that is modified, or that mremap copies; a swallowed neighbour with an
+    anon_vma goes first.
     """
-    if target.anon_vma is not None:
+    if target.anon_vma is None:
+        for vma in (neighbour, source):
+            if vma is not None and vma.anon_vma is not None:
+                return vma
+    return None
+
+
+def _dup_anon_vma(d: Draft, target: Vma, donor: Vma | None) -> Vma:
+    """Link `target` to the anon_vmas of what it swallows (`dup_anon_vma`)."""
+    if donor is None:
         return target
-    for vma in (donor, source):
-        if vma is not None and vma.anon_vma is not None:
-            return anon_vma_clone(d, target._replace(anon_vma=vma.anon_vma), vma)
-    return target
+    return anon_vma_clone(d, target._replace(anon_vma=donor.anon_vma), donor)
 
 
 def _merge_after(d: Draft, prev: Vma, part: Range) -> bool:
@@ -237,6 +259,8 @@ def unmap(d: Draft, mm: MmDraft, start: int, end: int) -> None:
     for vma in doomed:
         mm.vmas = mm.vmas.without(vma.start)
         unlink_anon_vmas(d, vma)
+        if d.events is not None:
+            d.events.append(VmaRemoved(vma))
 
 
 def zap(d: Draft, mm: MmDraft, start: int, end: int) -> None:

@@ -23,6 +23,7 @@ from ksm_rmap.model._mremap import mremap as _mremap
 from ksm_rmap.model._rmap import anon_vma_fork, unlink_anon_vmas
 from ksm_rmap.model._swap import Walk
 from ksm_rmap.model._vma import Range, merge_new, unmap, vma_modify, zap
+from ksm_rmap.model.events import Exited, Forked, VmaAdded, VmaChanged, VmaForked, VmaRemoved
 from ksm_rmap.model.state import PteKind, State, Vma, VmFlag
 
 __all__ = (
@@ -115,6 +116,8 @@ def mmap(
     if merge_new(d, owner, new) is None:
         vma = Vma(mm, start, end, pgoff, flags, anon_pgoff=anon_pgoff, file=file)
         owner.vmas = owner.vmas.with_item(start, vma)
+        if d.events is not None:
+            d.events.append(VmaAdded(vma))
     return d.freeze()
 
 
@@ -266,7 +269,7 @@ def prctl_merge_any(state: State, *, mm: int, enable: bool) -> State:
     d = Draft(state, "prctl_merge_any")
     owner = d.mm(mm)
     if enable == owner.merge_any:
-        return state
+        return d.freeze()
     owner.merge_any = enable
     if enable:
         _ksm.ksm_enter(d, owner)
@@ -275,7 +278,10 @@ def prctl_merge_any(state: State, *, mm: int, enable: bool) -> State:
             break_ksm_range(d, owner, vma, start, vma.end)
         now = owner.vmas[start]
         flags = now.flags | VmFlag.MERGEABLE if enable else now.flags & ~VmFlag.MERGEABLE
-        owner.vmas = owner.vmas.with_item(start, now._replace(flags=flags))
+        changed = now._replace(flags=flags)
+        owner.vmas = owner.vmas.with_item(start, changed)
+        if d.events is not None:
+            d.events.append(VmaChanged(now, changed))
     return d.freeze()
 
 
@@ -327,6 +333,8 @@ def fork(state: State, *, mm: int, child: int) -> State:
         raise d.fail(errno.EINVAL, f"a process cannot have the number {child}")
     offspring = d.add_mm(child)
     offspring.merge_any = parent.merge_any
+    if d.events is not None:
+        d.events.append(Forked(mm, child))
     _ksm.ksm_fork(d, offspring, parent)
     for start, vma in list(parent.vmas.pairs()):
         if vma.has(VmFlag.DONTCOPY):
@@ -335,6 +343,8 @@ def fork(state: State, *, mm: int, child: int) -> State:
         if not vma.has(VmFlag.WIPEONFORK):
             copy = anon_vma_fork(d, copy, vma)
         offspring.vmas = offspring.vmas.with_item(start, copy)
+        if d.events is not None:
+            d.events.append(VmaForked(vma, copy))
         if copy.chain:
             _fault.copy_ptes(d, parent, offspring, vma.start, vma.end)
     return d.freeze()
@@ -355,6 +365,10 @@ def exit_mm(state: State, *, mm: int) -> State:
     for start, vma in list(owner.vmas.pairs()):
         unlink_anon_vmas(d, vma)
         owner.vmas = owner.vmas.without(start)
+        if d.events is not None:
+            d.events.append(VmaRemoved(vma))
+    if d.events is not None:
+        d.events.append(Exited(mm))
     owner.alive, owner.merge_any = False, False
     return d.freeze()
 

@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model._enum import NamedEnum
 from ksm_rmap.model._sorted_map import SortedMap
 from ksm_rmap.model.rules import Rules
+
+if TYPE_CHECKING:
+    from ksm_rmap.model.events import Event
 
 __all__ = (
     "AnonVma",
@@ -308,6 +311,8 @@ class State:
     slots: SortedMap[SwapSlot] = SortedMap()
     ksmd: Ksmd = Ksmd()
     next_id: int = 0
+    events: tuple[Event, ...] | None = field(default=None, compare=False, repr=False)
+    """What the operation that led here did; None: nobody listens (`ksm_rmap.model.events`)."""
 
     def vma(self, mm: int, page: int) -> Vma | None:
         """Return the VMA of process `mm` that covers `page`, or None; O(log n)."""
