@@ -11,7 +11,7 @@ from ksm_rmap.model.scenario import ScenarioError, rules_from_text
 from ksm_rmap.walks.errors import WalkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ksm_rmap.model.rules import Rules
 
@@ -67,6 +67,7 @@ def _parser() -> _Parser:
     _add_walks(commands)
     _add_run(commands)
     _add_check(commands)
+    _add_explore(commands)
     _add_replay(commands)
     return parser
 
@@ -117,6 +118,26 @@ def _add_check(commands: Any) -> None:  # noqa: ANN401 - as above
     )
 
 
+def _add_explore(commands: Any) -> None:  # noqa: ANN401 - as above
+    explore = _command(commands, "explore", "try every sequence of calls up to a depth")
+    explore.add_argument("--walk", action="append", metavar="W", help=_WALK)
+    explore.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
+    explore.add_argument("--depth", type=_between(0, 1000), metavar="D", help="most calls")
+    explore.add_argument(
+        "--seconds", type=_seconds, metavar="S", help="time (without --depth: 10 if not given)"
+    )
+    for name, most, default, text in (
+        ("mms", 8, 2, "most processes at a time"),
+        ("pages", 64, 4, "pages of a process that are touched"),
+        ("contents", 64, 2, "different contents of pages"),
+        ("workers", 256, 1, "processes that search"),
+    ):
+        explore.add_argument(
+            f"--{name}", type=_between(1, most), default=default, metavar=name[0].upper(),
+            help=f"{text} (default {default})",
+        )  # fmt: skip
+
+
 def _add_replay(commands: Any) -> None:  # noqa: ANN401 - as above
     replay = _command(commands, "replay", "replay traces of a running kernel against the model")
     replay.add_argument("traces", nargs="+", metavar="TRACE", help="a trace, or a folder of them")
@@ -148,6 +169,17 @@ def _rules(text: str) -> Rules:
         return rules_from_text(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of numbers from `least` to `most`, both inclusive."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > len(str(most)) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return read
 
 
 def _seconds(text: str) -> float:

@@ -82,7 +82,7 @@ class _Planned(NamedTuple):
     errno: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scenario:
     r"""A sequence of operations. Immutable; equality disregards the name.
 
@@ -97,7 +97,7 @@ class Scenario:
     lines: tuple[Line, ...]
     name: str = field(default="scenario", compare=False)
     """Where it comes from: a file, a bundled name, `"-"`; used in messages."""
-    source: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    source: tuple[str, ...] = field(default=(), compare=False)
     """The lines as they were written, for messages; empty: as they are printed."""
 
     @classmethod
@@ -273,6 +273,9 @@ class Scenario:
         text = self.source[number - 1] if self.source else str(line)
         column = operation_column(line, text) + 1
         return ScenarioError(self.name, detail, number, text, column)
+
+    def __repr__(self) -> str:
+        return f"Scenario.parse({str(self)!r}, name={self.name!r})"
 
     def __str__(self) -> str:
         return "\n".join(str(line) for line in self.lines)

@@ -51,7 +51,7 @@ def test_version_tells_which_tree_runs() -> None:
 def test_help_names_every_command() -> None:
     ran = _run("--help")
     assert ran.returncode == 0
-    for command in ("walks", "run", "check", "replay"):
+    for command in ("walks", "run", "check", "explore", "replay"):
         assert f"    {command} " in ran.stdout
     assert "130" in ran.stdout
 

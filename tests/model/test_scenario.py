@@ -122,6 +122,13 @@ def test_comments_and_blank_lines_are_kept() -> None:
     assert Scenario.parse(text).operations() == "P mmap 0 1\nP exit"
 
 
+def test_repr_is_a_call() -> None:
+    scenario = Scenario.parse("# 'why'\nP write 0 1 0x7", name="mine")
+    assert repr(scenario) == "Scenario.parse(\"# 'why'\\nP write 0 1 0x7\", name='mine')"
+    again = eval(repr(scenario), {"Scenario": Scenario})  # noqa: S307 - our own text
+    assert (again, again.name) == (scenario, "mine")
+
+
 def test_equality_disregards_the_name_but_not_the_lines() -> None:
     assert Scenario.parse("P exit", name="a") == Scenario.parse("P exit", name="b")
     assert Scenario.parse("P exit") != Scenario.parse("P fork C")
