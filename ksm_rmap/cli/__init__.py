@@ -3,7 +3,7 @@
 Exit status: 0 nothing was missed, 1 a page-table entry was missed or something diverged, 2 wrong
 usage or bad input (one line on stderr says what, a line of a scenario follows with a caret),
 130 interrupted by Ctrl-C (what was found so far is printed), 141 the reader of the output went
-away.
+away. The story, `ksm-rmap` alone, is told with status 0 although walks miss entries in it.
 """
 
 from __future__ import annotations
