@@ -114,6 +114,8 @@ class _Search(NamedTuple):
     item: RmapItem
     root: int
     hits: _Hits
+    tree: tuple[int, tuple[int, int] | None]
+    """The anon_vma and the range searched in its tree, as in `Loop`."""
 
 
 class Traversal:
@@ -158,7 +160,7 @@ class Traversal:
             return
         searches = [self._search(key, range_of) for key in node.items]
         for pass_ in (0, 1):
-            for item, root, hits in searches:
+            for item, root, hits, tree in searches:
                 if self.ended or self._lock_fails(root):
                     return
                 if address_of is None:
@@ -168,7 +170,7 @@ class Traversal:
                     candidates = [(at, vma, address_of(item, vma)) for at, vma in vmas]
                 own = (item.mm, pass_)
                 counters = self._loop(hits.count, candidates, own)
-                self._loops.append(Loop(pass_, item.key, *counters, fallback))
+                self._loops.append(Loop(pass_, item.key, *counters, fallback, *tree))
 
     def owners_of_items(self, range_of: RangeOf) -> list[tuple[RmapItem, frozenset[int]]]:
         """Return each item of the stable node with the processes whose VMAs its search yields."""
@@ -192,7 +194,10 @@ class Traversal:
         vmas = enumerate(hits.vmas(self.state))
         placed = ((at, vma, vma_address(vma, folio.index)) for at, vma in vmas)
         inside = [place for place in placed if place[1].start <= place[2] < place[1].end]
-        self._loops.append(Loop(0, None, *self._loop(hits.count, inside, None)))
+        counters = self._loop(hits.count, inside, None)
+        searched = (folio.index, folio.index)
+        loop = Loop(0, None, *counters, anon_vma=folio.mapping, searched=searched)
+        self._loops.append(loop)
 
     def _search(self, key: ItemKey, range_of: RangeOf) -> _Search:
         item = self.state.item(key)
@@ -202,17 +207,16 @@ class Traversal:
         wanted = range_of(item, self.state)
         root = self.state.anon_vmas[anon_vma].root
         if wanted is None:
-            return _Search(item, root, _Hits([]))
+            return _Search(item, root, _Hits([]), (anon_vma, None))
         try:
-            first, last = wanted
-            return _Search(
-                item, root, self._query(anon_vma, operator.index(first), operator.index(last))
-            )
+            first, last = map(operator.index, wanted)
+            hits = self._query(anon_vma, first, last)
         except (TypeError, ValueError):
             raise WalkError(
                 f"walk of folio {self.number}: range {wanted!r} for item {key} is not "
                 "(first, last) with 0 <= first <= last <= ULONG_MAX, nor None"
             ) from None
+        return _Search(item, root, hits, (anon_vma, (first, last)))
 
     def _query(self, anon_vma: int, first: int, last: int) -> _Hits:
         query = (anon_vma, first, last)

@@ -41,6 +41,10 @@ class Loop(NamedTuple):
     """Calls of `rmap_one`."""
     fallback: bool = False
     """Whether the loop belongs to the second, full walk of a design that has one."""
+    anon_vma: int | None = None
+    """The anon_vma whose tree was searched; None: the walk does not say."""
+    searched: tuple[int, int] | None = None
+    """`(first, last)` index of the search, inclusive; None: nothing was searched."""
 
     def to_json(self) -> dict[str, int]:
         """Return the loop as `ksm-rmap run --json` prints it."""

@@ -66,7 +66,10 @@ class TestOrder:
         assert keys == [(1, 0), (2, 0), (0, 0), (0, 2)]
         first = walks.RmapWalkControl(rmap_one=lambda *_: False)
         result = walks.get("full")(state, folio, control=first)
-        assert result.loops == (walks.Loop(0, (0, 1), iterations=3, skip_mm=2, visits=1),)
+        (loop,) = result.loops
+        tree = (loop.anon_vma, loop.searched)
+        assert tree == (state.item((0, 1)).anon_vma, (0, walks.ULONG_MAX))
+        assert loop[:7] == walks.Loop(0, (0, 1), iterations=3, skip_mm=2, visits=1)[:7]
 
     def test_a_vma_is_counted_under_the_first_test_it_fails(self) -> None:
         state, folio = run(SPLIT_FAMILY)
@@ -112,7 +115,7 @@ class TestControl:
         control = walks.RmapWalkControl(rmap_one=lambda vma, _: vma.mm != 1)
         last = walks.get("full")(state, folio, control=control).loops[-1]
         # The tree has the parent's VMA first, then the children's in order of birth.
-        assert last == walks.Loop(1, (0, 1), iterations=2, skip_mm=1, visits=1)
+        assert last[:7] == walks.Loop(1, (0, 1), iterations=2, skip_mm=1, visits=1)[:7]
 
     def test_done_is_asked_after_each_visit_with_what_was_found(self) -> None:
         state, folio = run(FAMILY)
@@ -302,7 +305,9 @@ class TestSearch:
     def test_no_search_is_a_loop_of_nothing(self) -> None:
         state, folio = ksm_state("hugh")
         result = walks.ksm_walk(state, folio, range_of=lambda *_: None)
-        assert [loop[2:] for loop in result.loops] == [(0, 0, 0, 0, 0, False)] * 4
+        assert [loop[2:8] for loop in result.loops] == [(0, 0, 0, 0, 0, False)] * 4
+        assert [loop.searched for loop in result.loops] == [None] * 4
+        assert {loop.anon_vma for loop in result.loops} == {state.item((0, 2)).anon_vma}
 
     @pytest.mark.parametrize("wanted", [(2, 1), (-1, 3), (0, 2**64), 7, (1,), ("a", "b"), (0.5, 1)])
     def test_nonsense_is_refused(self, wanted: tuple[int, int]) -> None:
@@ -381,7 +386,9 @@ class TestOrdinaryFolios:
         assert folio is not None
         result = walks.rmap_walk_anon(state, folio)
         assert result.ptes == ((0, 5), (1, 1))
-        assert result.loops == (walks.Loop(0, None, iterations=2, visits=2),)
+        anon_vma, index = state.folios[folio].mapping, state.folios[folio].index
+        counters = walks.Loop(0, None, iterations=2, visits=2)
+        assert result.loops == (counters._replace(anon_vma=anon_vma, searched=(index, index)),)
         for name in walks.names():
             assert walks.get(name)(state, folio) == result
 
