@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ksm_rmap.check.actions import Scope
-    from ksm_rmap.check.random_search import check_walk
-    from ksm_rmap.check.machine import MissedPteError, machine_for
     from ksm_rmap.check.delta import shrink
+    from ksm_rmap.check.machine import MissedPteError, machine_for
+    from ksm_rmap.check.random_search import check_walk
     from ksm_rmap.check.verdict import Verdict
 
 __all__ = ("MissedPteError", "Scope", "Verdict", "check_walk", "machine_for", "shrink")

@@ -22,7 +22,7 @@ _HUNG = 1.0
 """A walk that had this many seconds when it was interrupted is an error, not bad luck."""
 
 
-class OutOfTime(BaseException):  # noqa: N818 - no error: the usual end of a search
+class OutOfTime(BaseException):
     """The time is up. Not an `Exception`: no walk and no engine shall swallow it."""
 
 

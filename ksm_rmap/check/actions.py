@@ -17,13 +17,15 @@ Left out: calls that fail. Those that change something before they fail are for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ksm_rmap.model.calls import Call
-from ksm_rmap.model.state import Folio, Mm, Pte, PteKind, State, VmFlag, Vma
+from ksm_rmap.model.state import Folio, Mm, Pte, PteKind, State, Vma, VmFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ("KINDS", "Enabled", "Scope", "enabled")
 
@@ -279,7 +281,7 @@ def _merge_any(here: Enabled) -> Iterator[Call]:
 
 
 def _move(here: Enabled) -> Iterator[Call]:
-    """Moves to a fixed place: whole, leaving the source mapped, longer, or shorter."""
+    """Yield moves to a fixed place: whole, leaving the source mapped, longer, shorter."""
     for mm, start, pages, vmas in here.mapped():
         single = vmas[0] == vmas[-1]
         if _break_waits(here, mm, start, pages):
@@ -304,7 +306,7 @@ def _places(region: int, start: int, pages: int, size: int) -> tuple[int, ...]:
 
 
 def _resize(here: Enabled) -> Iterator[Call]:
-    """Resizes in place: any shorter length, a longer one into the hole behind the VMA."""
+    """Yield resizes in place: any shorter length, a longer one into the hole behind the VMA."""
     for mm, start, pages, vmas in here.mapped():
         if vmas[0] != vmas[-1]:
             continue

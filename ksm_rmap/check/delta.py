@@ -33,11 +33,15 @@ predicate's business: `ksm_rmap.check` passes over it, and shrinking then drops 
 PAIRS = 24
 """Lists up to this length are tried without each pair of calls; n * n / 2 attempts."""
 
+TRADES = 12
+"""Up to this length each call is tried in exchange for a page of another; n * n * 6 attempts."""
+
 _PLACES = ("start", "to", "page")
 _LENGTHS = ("pages", "new_pages")
 _PROCESSES = ("mm", "child")
 _LEAST = {"pages": 1, "new_pages": 1, "passes": 1, "content": 1, "child": 1}
-_DROPPABLE = (("dontunmap",), ("new_pages",), ("file", "offset"), ("prot",))
+_DROPPABLE = {"mmap": (("file", "offset"), ("prot",)), "mremap": (("dontunmap",), ("new_pages",))}
+"""Arguments that a call can do without, those in groups that go together."""
 _OP_WEIGHT = {"ksmd_step": 16}
 """Whole passes are easier to read than single steps of ksmd."""
 
@@ -79,7 +83,8 @@ def _weight(call: Call) -> int:
     weight = _OP_WEIGHT.get(call.op, 0)
     for _, value in call.args:
         weight += value if isinstance(value, int) and value is not True else 1
-    return weight + sum(any(key == group[0] for key, _ in call.args) for group in _DROPPABLE)
+    groups = _DROPPABLE.get(call.op, ())
+    return weight + sum(any(key == group[0] for key, _ in call.args) for group in groups)
 
 
 def _args(call: Call) -> dict[str, Any]:
@@ -105,6 +110,44 @@ def _pairs(calls: Calls) -> Iterator[Calls]:
     if len(calls) <= PAIRS:
         for i, j in combinations(range(len(calls)), 2):
             yield calls[:i] + calls[i + 1 : j] + calls[j + 1 :]
+
+
+def _traded(calls: Calls) -> Iterator[Calls]:
+    """Drop one call, and let another touch a page more or be a page further."""
+    if len(calls) > TRADES:
+        return
+    for i in range(len(calls)):
+        rest = calls[:i] + calls[i + 1 :]
+        for j, call in enumerate(rest):
+            for other in _neighbours(call):
+                yield (*rest[:j], other, *rest[j + 1 :])
+
+
+def _neighbours(call: Call) -> Iterator[Call]:
+    for key, value in _args(call).items():
+        if key in _LENGTHS or key in _PLACES:
+            yield _changed(call, **{key: value + 1})
+            if value > _LEAST.get(key, 0):
+                yield _changed(call, **{key: value - 1})
+
+
+def _unmoved(calls: Calls) -> Iterator[Calls]:
+    """Drop a move, and let what came before happen there, or what comes after here."""
+    for i, move in enumerate(calls):
+        here, there = _args(move).get("start"), _args(move).get("to")
+        if there is not None:
+            before = tuple(_placed(call, move, here, there) for call in calls[:i])
+            yield before + calls[i + 1 :]
+            after = tuple(_placed(call, move, there, here) for call in calls[i + 1 :])
+            yield calls[:i] + after
+
+
+def _placed(call: Call, move: Call, old: int | None, new: int | None) -> Call:
+    """Return `call` at `new` if it is one of the moving process at `old`."""
+    args = _args(call)
+    if args.get("mm") != _args(move)["mm"]:
+        return call
+    return _changed(call, **{key: new for key in _PLACES if key in args and args[key] == old})
 
 
 def _joined(calls: Calls) -> Iterator[Calls]:
@@ -191,7 +234,7 @@ def _simpler_call(call: Call) -> Iterator[Call]:
     args = _args(call)
     if call.op == "ksmd_step":
         yield Call.of("ksmd", passes=1)
-    for group in _DROPPABLE:
+    for group in _DROPPABLE.get(call.op, ()):
         if group[0] in args:
             yield _changed(call, **dict.fromkeys(group))
     for key, value in call.args:
@@ -210,4 +253,6 @@ _PASSES: tuple[Callable[[Calls], Iterator[Calls]], ...] = (
     _fewer_contents,
     _simpler,
     _pairs,
+    _unmoved,
+    _traded,
 )

@@ -6,14 +6,16 @@ No analogue in the kernel. `machine_for(walk)` returns a `RuleBasedStateMachine`
 
 Rules of this module:
 
-1. A machine has one rule, `call`. It draws a kind by weight (`WEIGHTS`) and then one of the
-   calls of that kind that the state enables, so none is refused. One rule a kind would leave
-   the choice to Hypothesis, which switches some rules off for a whole example; a merged page
-   needs five kinds at once, and was met six times more rarely (2026, Hypothesis 6.170).
+1. A machine has one rule, `call`. It draws a kind by weight and then one of the calls of that
+   kind that the state enables, so none is refused. One rule a kind would leave the choice to
+   Hypothesis, which switches some rules off for a whole example: a merged page needs five kinds
+   at once, and was met six times more rarely (2026, Hypothesis 6.170).
 2. Each call goes through `take`, which checks the state's own invariants first and then asks
    whether the walk misses an entry. A rule of a subclass does the same:
    `self.take(Call.of("mmap", mm=0, start=0, pages=1))`.
-3. The steps print as a scenario. What fails is shrunk by `ksm_rmap.check.delta` and not by
+3. An example begins, half of the time, with a merged region, and keeps to one of `FOCUSES`: what
+   goes wrong late is found ten times sooner, what needs the swap cache twenty times.
+4. The steps print as a scenario. What fails is shrunk by `ksm_rmap.check.delta` and not by
    Hypothesis, which takes a hundred times longer to a longer result.
 
 Left out: bundles; they made the search slower by an order of magnitude.
@@ -21,12 +23,11 @@ Left out: bundles; they made the search slower by an order of magnitude.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from ksm_rmap.check.actions import Enabled, Scope
 from ksm_rmap.check.question import Miss, Question
@@ -40,9 +41,12 @@ from ksm_rmap.model.state import State
 from ksm_rmap.walks import NamedWalk, Walk, get
 from ksm_rmap.walks.user import UserWalk
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ("MissedPteError", "WalkMachine", "machine_for", "named_walk", "search_settings")
 
-STEPS = 50
+STEPS = 30
 """Calls in one example."""
 
 
@@ -81,6 +85,37 @@ WEIGHTS = {
 that what leads up to it follows it. Tuned on the calls per miss of `address` and `vm_pgoff`; equal
 weights need ten times as many."""
 
+_MERGING = {"mmap", "mergeable", "write", "ksmd"}
+
+FOCUSES = {
+    "everything": WEIGHTS,
+    "swap": {
+        "swap_in": 6,
+        "release": 1,
+        "hold": 4,
+        "swap_out": 4,
+        "write": 3,
+        "mmap": 1,
+        "ksmd": 4,
+        "mergeable": 3,
+        "fork": 1,
+        "move": 6,
+    },
+    "migration": {
+        "migrate_end": 6,
+        "migrate_begin": 4,
+        "write": 3,
+        "mmap": 1,
+        "ksmd": 4,
+        "mergeable": 3,
+        "fork": 3,
+        "move": 4,
+        "mprotect": 4,
+        "munmap": 1,
+    },
+}
+"""Weights for a whole example. Fewer kinds go deeper."""
+
 
 class MissedPteError(AssertionError):
     """A walk misses an entry; the message has the shrunk scenario."""
@@ -101,6 +136,19 @@ class WalkMachine(RuleBasedStateMachine):
         self.trail: list[Call] = []
         """The calls of this example, refused ones included."""
         self.enabled = Enabled(self.state, self.scope)
+        self.focus = ""
+        """Name of the weights of this example."""
+        self._printed = 0
+
+    @initialize(focus=st.sampled_from(("everything", *FOCUSES)), merged=st.integers(0, 9))
+    def begin(self, focus: str, merged: int) -> None:
+        """Choose a focus; begin with a merged region of `merged` pages if that fits."""
+        self.focus = focus
+        if 2 <= merged <= self.scope.pages and _MERGING.issubset(self.scope.chosen):  # noqa: PLR2004
+            self.take(Call.of("mmap", mm=0, start=0, pages=merged))
+            self.take(Call.of("madvise", mm=0, start=0, pages=merged, advice="mergeable"))
+            self.take(Call.of("write", mm=0, start=0, pages=merged, content=1))
+            self.take(Call.of("ksmd", passes=2))
 
     def take(self, call: Call) -> None:
         """Make one call, then check the state and the walk."""
@@ -146,9 +194,12 @@ class WalkMachine(RuleBasedStateMachine):
         self.reach.end_example()
 
     def _repr_step(self, rule: Any, data: Any, result: Any) -> str:  # noqa: ANN401 - overrides
-        """Print a step as a line of a scenario."""
+        """Print the calls of a step as lines of a scenario."""
         del rule, data, result
-        return str(scenario_of(self.trail, Rules())).splitlines()[-1]
+        lines = str(scenario_of(self.trail, Rules())).splitlines()
+        new = lines[self._printed :] or [f"# {self.focus}"]
+        self._printed = len(lines)
+        return "\n".join(new)
 
 
 def machine_for(
@@ -186,10 +237,10 @@ def machine_for(
         "kernel": Rules.preset(rules) if isinstance(rules, str) else rules or Rules(),
         "scope": scope,
         "reach": Reach(),
-        "call": _rule(_ring(scope)),
+        "call": _rule({name: _ring(scope, weights) for name, weights in FOCUSES.items()}),
     }
     name = "".join(part.capitalize() for part in subject.name.split("_") if part.isidentifier())
-    machine = type(f"{name}Machine", (WalkMachine,), body)
+    machine: type[WalkMachine] = type(f"{name}Machine", (WalkMachine,), body)
     machine.TestCase.settings = search_settings(steps, max_examples)
     return machine
 
@@ -199,8 +250,7 @@ def named_walk(walk: str | Walk) -> NamedWalk:
     if isinstance(walk, str):
         return get(walk)
     if hasattr(walk, "name") and hasattr(walk, "summary"):
-        named: NamedWalk = walk
-        return named
+        return cast("NamedWalk", walk)
     return UserWalk(getattr(walk, "__name__", type(walk).__name__), walk)
 
 
@@ -223,30 +273,32 @@ def search_settings(steps: int, max_examples: int) -> settings:
     )
 
 
-def _rule(ring: tuple[str, ...]) -> Callable[..., None]:
+def _ring(scope: Scope, weights: dict[str, int]) -> tuple[str, ...]:
+    """Return the kinds to choose from, each as often as it weighs."""
+    kinds = [kind for kind in weights if kind in scope.chosen] or scope.chosen
+    return tuple(kind for kind in kinds for _ in range(weights.get(kind, 1)))
+
+
+def _rule(rings: dict[str, tuple[str, ...]]) -> Callable[..., None]:
     """Return the rule that makes an enabled call."""
 
     def call(machine: WalkMachine, call: Call) -> None:
         machine.take(call)
 
-    made: Callable[..., None] = rule(call=_enabled_calls(ring))(call)
-    return precondition(lambda machine: any(map(machine.enabled.any, ring)))(made)
-
-
-def _ring(scope: Scope) -> tuple[str, ...]:
-    """Return the kinds to choose from, each as often as it weighs."""
-    return tuple(kind for kind in WEIGHTS if kind in scope.chosen for _ in range(WEIGHTS[kind]))
+    made: Callable[..., None] = rule(call=_enabled_calls(rings))(call)
+    return precondition(lambda machine: any(map(machine.enabled.any, rings[machine.focus])))(made)
 
 
 @st.composite
-def _enabled_calls(draw: st.DrawFn, ring: tuple[str, ...]) -> Call:
+def _enabled_calls(draw: st.DrawFn, rings: dict[str, tuple[str, ...]]) -> Call:
     """Draw a kind, and one of the calls of it that the state of the machine enables.
 
     A kind of which none is enabled gives way to the next one in the ring.
     """
-    enabled: Enabled = draw(st.runner()).enabled
+    machine: WalkMachine = draw(st.runner())
+    ring = rings[machine.focus]
     at = draw(st.integers(0, len(ring) - 1))
-    kind = next(kind for kind in ring[at:] + ring[:at] if enabled.any(kind))
-    calls = enabled.calls(kind)
+    kind = next(kind for kind in ring[at:] + ring[:at] if machine.enabled.any(kind))
+    calls = machine.enabled.calls(kind)
     # An index, not sampled_from(calls): that would hash every call to name its strategy.
     return calls[draw(st.integers(0, len(calls) - 1))]

@@ -1,4 +1,4 @@
-"""The question that a search asks of every state: does the walk miss an entry here?
+"""The question that a search asks of every state: whether the walk misses an entry there.
 
 No analogue in the kernel. Rules of this module:
 
@@ -11,15 +11,18 @@ No analogue in the kernel. Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.check import oracle
 from ksm_rmap.model import ops
 from ksm_rmap.model.errors import MmError
-from ksm_rmap.model.state import State
-from ksm_rmap.walks import NamedWalk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ksm_rmap.model.state import State
+    from ksm_rmap.walks import NamedWalk
 
 __all__ = ("Miss", "Question")
 

@@ -13,11 +13,14 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ksm_rmap.model.calls import Call
 from ksm_rmap.model.state import Folio, Pte, PteKind, State, Vma, linear_page_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ksm_rmap.model.calls import Call
 
 __all__ = ("SITUATIONS", "VITAL", "Reach", "situations")
 

@@ -6,18 +6,22 @@ of the last list, so that a list that begins alike costs only what differs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import takewhile
 from operator import eq
+from typing import TYPE_CHECKING
 
-from ksm_rmap.check.question import Question
 from ksm_rmap.check.delta import Calls, shrink
-from ksm_rmap.model.calls import Call
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import Scenario
 from ksm_rmap.model.state import State
-from ksm_rmap.walks import NamedWalk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ksm_rmap.check.question import Question
+    from ksm_rmap.model.calls import Call
+    from ksm_rmap.walks import NamedWalk
 
 __all__ = ("Replay", "failure", "reduce_error", "reduce_miss", "scenario_of")
 
