@@ -240,7 +240,7 @@ def _exit(here: Enabled) -> Iterator[Call]:
             yield Call.of("exit_mm", mm=mm)
 
 
-def _advise(advice: str, flag: VmFlag, *, wanted: bool) -> Callable[[Enabled], Iterator[Call]]:
+def _advise(advice: str, flag: int, *, wanted: bool) -> Callable[[Enabled], Iterator[Call]]:
     """Return the generator of `madvise` calls that change `flag` somewhere in their range."""
 
     def calls(here: Enabled) -> Iterator[Call]:

@@ -21,14 +21,14 @@ The string has one byte a number, so a state must be small: see `LIMIT`.
 
 from __future__ import annotations
 
-from itertools import groupby, permutations, product
+from itertools import chain, groupby, permutations, product
 from typing import TYPE_CHECKING
 
 from ksm_rmap.model._fault import NO_NODE
 from ksm_rmap.model.state import ItemState, Mapping, PteKind, VmFlag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from ksm_rmap.model.state import Ksmd, Mm, Pte, RmapItem, State, Vma
 
@@ -79,35 +79,40 @@ def encode(state: State) -> bytes:
     """
     if len(state.mms) == 1:
         return _Writer(state).write(state.mms.columns()[0])
-    return min(_Writer(state).write(order) for order in _orders(state))
+    orders = _orders(state)
+    if len(orders) == 1:
+        return _Writer(state).write(orders[0])
+    return min([_Writer(state).write(order) for order in orders])
 
 
-def _orders(state: State) -> Iterator[tuple[int, ...]]:
-    """Yield the orders of processes to try: by outward looks, all orders of those alike."""
+def _orders(state: State) -> list[tuple[int, ...]]:
+    """Return the orders of processes to try: by outward looks, all orders of those alike."""
+    groups = _alike(state, _sketch)
+    if len(groups) < len(state.mms):
+        groups = _alike(state, _looks)
+    return [tuple(chain(*choice)) for choice in product(*map(permutations, groups))]
+
+
+def _alike(state: State, look: Callable[[Mm], tuple[object, ...]]) -> list[list[int]]:
+    """Return the processes in groups of those that look alike, the groups in order of looks."""
     slots = state.ksmd.slots
     looks = sorted(
-        ((slots.index(number) if number in slots else -1), _looks(mm), number)
-        for number, mm in state.mms.pairs()
+        [(slots.index(n) if n in slots else -1, look(mm), n) for n, mm in state.mms.pairs()]
     )
-    groups = [
-        [number for *_, number in group] for _, group in groupby(looks, key=lambda look: look[:2])
-    ]
-    for choice in product(*map(permutations, groups)):
-        yield tuple(number for group in choice for number in group)
+    return [[n for *_, n in group] for _, group in groupby(looks, key=lambda look: look[:2])]
+
+
+def _sketch(mm: Mm) -> tuple[object, ...]:
+    """Return what tells most processes apart, at no cost."""
+    vmas, ptes, items, merge_any, alive = mm
+    return alive, merge_any, vmas.columns()[0], ptes.columns()[0], items.columns()[0]
 
 
 def _looks(mm: Mm) -> tuple[object, ...]:
     """Return what tells processes apart without a name in it."""
-    vmas, ptes, items, merge_any, alive = mm
-    pages, entries = ptes.columns()
-    return (
-        alive,
-        merge_any,
-        items.columns()[0],
-        pages,
-        tuple([pte[0].value for pte in entries]),
-        tuple([(v[1], v[2], v[3], v[4], len(v[6])) for v in vmas.columns()[1]]),
-    )
+    kinds = tuple([pte[0].value for pte in mm.ptes.columns()[1]])
+    vmas = tuple([(v[1], v[2], v[3], v[4], len(v[6])) for v in mm.vmas.columns()[1]])
+    return _sketch(mm), kinds, vmas
 
 
 def _flag_byte(flags: int) -> int:
@@ -237,6 +242,9 @@ class _Writer:
         out.append(len(slots))
         out += [places[number] for number in slots]
         out += (0, 0) if mm is None else (places[mm] + 1, address)
+        if not stable and not unstable:
+            out.append(0)
+            return
         nodes, contents = self._kinds[NODE], self._contents
         chains = [[nodes[n] for n in chain if n in nodes] for chain in stable.columns()[1]]
         dups = [name for chain in sorted(chains) if len(chain) > 1 for name in chain]

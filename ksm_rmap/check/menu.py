@@ -2,10 +2,9 @@
 
 No analogue in the kernel. Rules of this module:
 
-1. A call touches at most `sizes` pages: longer ones are made of several.
+1. A call touches at most `sizes` pages, but for plain advice: longer ones are made of several.
 2. Calls are plain unless `all_forms` is set: what is mapped or moved goes where nothing is, a move
-   keeps the size and leaves nothing behind. A call that does more is two plain ones, but for
-   those that have no such equal (`MREMAP_DONTUNMAP`, moves of several VMAs at once).
+   keeps the size and leaves nothing behind, advice is about a whole VMA.
 3. Contents have no meaning but to be equal or not, so of those that are nowhere yet only the
    first is written.
 """
@@ -75,10 +74,14 @@ class Menu:
         for kind in self.kinds:
             for call in here.calls(kind):
                 args: dict[str, Any] = dict(call.args)
-                if args.get("pages", 0) > self.sizes or args.get("content", 0) > contents:
+                if args.get("content", 0) > contents:
                     continue
-                if self.all_forms or _plain(here, call.op, args):
+                if self._small(call.op, args) and (self.all_forms or _plain(here, call.op, args)):
                     yield kind, call
+
+    def _small(self, op: str, args: dict[str, Any]) -> bool:
+        """Whether a call touches few pages; plain advice is about a VMA, however long it is."""
+        return args.get("pages", 0) <= self.sizes or (op == "madvise" and not self.all_forms)
 
 
 def _contents(state: State) -> int:
@@ -98,6 +101,9 @@ def _plain(here: Enabled, op: str, args: dict[str, Any]) -> bool:
         if "dontunmap" in args or "new_pages" in args:
             return False
         return _free(here, args["mm"], args["to"], args["pages"])
+    if op == "madvise":
+        vma = here.cover(args["mm"])[args["start"]]
+        return vma is not None and (vma.start, vma.pages) == (args["start"], args["pages"])
     return True
 
 

@@ -26,14 +26,18 @@ NO_NODE = -1
 """`Folio.mapping` of a KSM folio whose stable node was removed (`folio_set_stable_node(NULL)`)."""
 
 
-def vma_for(d: Draft, mm: MmDraft, page: int, access: VmFlag) -> Vma:
+def vma_for(d: Draft, mm: MmDraft, page: int, access: int) -> Vma:
     """Return the VMA at `page` if it allows `access`; EFAULT (SIGSEGV) otherwise."""
     vma = mm.vma_at(page)
     if vma is None:
         raise d.fail(errno.EFAULT, f"process {mm.id} has nothing mapped at page {page}")
     if not vma.flags & access:
-        raise d.fail(errno.EFAULT, f"process {mm.id} may not {access.name} page {page}".lower())
+        raise d.fail(errno.EFAULT, f"process {mm.id} may not {_name(access)} page {page}")
     return vma
+
+
+def _name(access: int) -> str:
+    return "write" if access == VmFlag.WRITE else "read"
 
 
 def read_fault(d: Draft, mm: MmDraft, page: int) -> None:

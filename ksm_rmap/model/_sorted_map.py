@@ -26,6 +26,7 @@ PAGE = 32
 
 _Page = tuple[tuple[int, ...], tuple[Any, ...]]
 _EMPTY: _Page = ((), ())
+_ABSENT = object()
 
 
 class SortedMap(Mapping[int, V], Generic[V]):
@@ -93,7 +94,7 @@ class SortedMap(Mapping[int, V], Generic[V]):
         return values[at] if at < len(keys) and keys[at] == key else default
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, int) and self.get(key, _EMPTY) is not _EMPTY
+        return isinstance(key, int) and self.get(key, _ABSENT) is not _ABSENT
 
     def __iter__(self) -> Iterator[int]:
         for keys, _ in _leaves(self._root, self._depth, None):
@@ -101,6 +102,9 @@ class SortedMap(Mapping[int, V], Generic[V]):
 
     def values_in_order(self) -> Iterator[V]:
         """Yield the values in key order; O(n)."""
+        return iter(self._root[1]) if not self._depth else self._values()
+
+    def _values(self) -> Iterator[V]:
         for _, values in _leaves(self._root, self._depth, None):
             yield from values
 
@@ -109,6 +113,16 @@ class SortedMap(Mapping[int, V], Generic[V]):
 
         A bound that is None does not bound.
         """
+        if self._depth:
+            return self._pairs(low, end)
+        keys, values = self._root
+        if low is None and end is None:
+            return zip(keys, values, strict=True)
+        first = 0 if low is None else bisect_left(keys, low)
+        last = len(keys) if end is None else bisect_left(keys, end)
+        return zip(keys[first:last], values[first:last], strict=True)
+
+    def _pairs(self, low: int | None, end: int | None) -> Iterator[tuple[int, V]]:
         for keys, values in _leaves(self._root, self._depth, low):
             first = 0 if low is None else bisect_left(keys, low)
             last = len(keys) if end is None else bisect_left(keys, end)
@@ -133,6 +147,14 @@ class SortedMap(Mapping[int, V], Generic[V]):
 
     def with_item(self, key: int, value: V) -> Self:
         """Return a map in which `key` has `value`, whether or not it was there; O(log n)."""
+        if not self._depth and self._len < PAGE:  # the usual case, without the detour
+            keys, values = self._root
+            at = bisect_left(keys, key)
+            if at < self._len and keys[at] == key:
+                page = keys, (*values[:at], value, *values[at + 1 :])
+                return self._of(page, 0, self._len)
+            page = (*keys[:at], key, *keys[at:]), (*values[:at], value, *values[at:])
+            return self._of(page, 0, self._len + 1)
         added, pages = _put(self._root, self._depth, key, value, last=True)
         depth = self._depth
         if len(pages) > 1:

@@ -67,7 +67,7 @@ _ADVICE_FLAGS = {
 ADVICES = (*_ADVICE_FLAGS, "dontneed")
 """The words that `madvise` takes."""
 
-_PROT = {"r": VmFlag.READ, "w": VmFlag.WRITE, "x": VmFlag.EXEC, "-": VmFlag(0)}
+_PROT = {"r": VmFlag.READ, "w": VmFlag.WRITE, "x": VmFlag.EXEC, "-": 0}
 
 
 # Address space
@@ -560,12 +560,12 @@ def _range(d: Draft, start: int, pages: int) -> int:
 
 
 def _prot_flags(d: Draft, prot: str) -> int:
-    flags = VmFlag(0)
+    flags = 0
     for letter in prot or "?":
         if letter not in _PROT:
             raise d.fail(errno.EINVAL, f"unknown protection {prot!r}: use letters of 'rwx' or '-'")
         flags |= _PROT[letter]
-    return int(flags)
+    return flags
 
 
 def _hole(mm: int, page: int, start: int, end: int) -> str:

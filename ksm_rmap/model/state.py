@@ -17,9 +17,8 @@ Left out: locks, huge pages, memory control groups, NUMA, policies, userfaultfd,
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model._enum import NamedEnum
@@ -55,28 +54,28 @@ ItemKey = tuple[int, int]
 """`(mm, address)`: names an rmap item."""
 
 
-class VmFlag(enum.IntFlag):
-    """Bits of `vm_flags` with the values of include/linux/mm.h."""
+class VmFlag:
+    """Bits of `vm_flags` with the values of include/linux/mm.h: plain integers.
 
-    READ = 0x1
-    WRITE = 0x2
-    EXEC = 0x4
-    MAY = 0x70
+    Not an `enum.IntFlag`: each `&` of one costs as much as a step of the reverse map.
+    """
+
+    READ: Final = 0x1
+    WRITE: Final = 0x2
+    EXEC: Final = 0x4
+    MAY: Final = 0x70
     """VM_MAYREAD, VM_MAYWRITE and VM_MAYEXEC, which every private mapping has."""
-    DONTCOPY = 0x20000
+    DONTCOPY: Final = 0x20000
     """fork skips the VMA (MADV_DONTFORK)."""
-    ACCOUNT = 0x100000
+    ACCOUNT: Final = 0x100000
     """The VMA was writable once and is charged; part of the merge test."""
-    WIPEONFORK = 0x2000000
+    WIPEONFORK: Final = 0x2000000
     """The child gets the VMA empty (MADV_WIPEONFORK)."""
-    MERGEABLE = 0x80000000
+    MERGEABLE: Final = 0x80000000
     """KSM may merge pages of the VMA (MADV_MERGEABLE)."""
 
-    ACCESS = 0x7
+    ACCESS: Final = 0x7
     """VM_ACCESS_FLAGS: read, write, execute."""
-
-    def __repr__(self) -> str:
-        return str(int(self))  # equal states have equal reprs, whoever computed the flags
 
 
 class Vma(NamedTuple):

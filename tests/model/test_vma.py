@@ -284,7 +284,7 @@ def test_madvise_that_ends_in_a_hole_fails_as_well(start: int) -> None:
         ("wipeonfork", VmFlag.WIPEONFORK),
     ],
 )
-def test_advice_sets_a_flag_and_its_opposite_clears_it(advice: str, flag: VmFlag) -> None:
+def test_advice_sets_a_flag_and_its_opposite_clears_it(advice: str, flag: int) -> None:
     opposite = {"mergeable": "unmergeable", "dontfork": "dofork", "wipeonfork": "keeponfork"}
     state = mapped((0, 3))
     advised = ops.madvise(state, mm=0, start=1, pages=1, advice=advice)
