@@ -415,3 +415,106 @@ def test_a_private_file_page_records_the_file_offset() -> None:
         501: (501, 3),
         502: (502, 3),
     }
+
+
+def test_run_2_starts_the_scan_over() -> None:
+    state = ops.ksmd_step(scanned(written(7, 7)))
+    assert (state.ksmd.mm, state.ksmd.address, state.ksmd.seqnr) == (0, 1, 2)
+    state = ops.unmerge_all(state)
+    assert (state.ksmd.mm, state.ksmd.address, state.ksmd.seqnr) == (None, 0, 0)
+
+
+def test_run_2_breaks_mergeable_vmas_only() -> None:
+    """A relative whose own VMA is not mergeable keeps the page, though its mm is on the list."""
+    state = ops.mmap(State(), mm=0, start=0, pages=2)
+    state = ops.write(state, mm=0, start=0, pages=2, content=7)
+    state = ops.mmap(state, mm=0, start=10, pages=1, prot="r")
+    state = ops.madvise(state, mm=0, start=10, pages=1, advice="mergeable")
+    state = ops.fork(state, mm=0, child=1)
+    state = ops.madvise(state, mm=1, start=0, pages=2, advice="mergeable")
+    state = scanned(state)
+    assert 0 in state.ksmd.slots
+    state = ops.unmerge_all(state)
+    state.check()
+    assert the_folio(state, 0, 1).ksm
+    assert not the_folio(state, 1, 1).ksm
+    assert not the_folio(state, 1, 0).ksm
+
+
+def test_merge_any_off_clears_just_that_flag() -> None:
+    state = ops.mmap(State(), mm=0, start=0, pages=2)
+    state = ops.mmap(state, mm=0, start=5, pages=1, prot="r")
+    before = {start: vma.flags for start, vma in state.mms[0].vmas.pairs()}
+    on = ops.prctl_merge_any(state, mm=0, enable=True)
+    off = ops.prctl_merge_any(on, mm=0, enable=False)
+    assert {start: vma.flags for start, vma in off.mms[0].vmas.pairs()} == before
+    assert not off.mms[0].merge_any
+
+
+def test_merge_any_off_waits_for_a_migration_in_its_own_vmas_only() -> None:
+    state = ops.prctl_merge_any(written(7, 7), mm=0, enable=True)
+    state = scanned(ops.fork(state, mm=0, child=1))
+    state = ops.migrate_begin(state, mm=1, page=0, walk=truth)
+    with pytest.raises(MmError, match="page 0 waits"):
+        ops.prctl_merge_any(state, mm=0, enable=False)
+
+
+def test_a_dead_process_merges_nothing_any_more() -> None:
+    state = ops.prctl_merge_any(written(7, 7), mm=0, enable=True)
+    state = ops.exit_mm(scanned(state), mm=0)
+    assert not state.mms[0].merge_any
+    assert not state.mms[0].vmas
+
+
+def test_an_exiting_mm_is_moved_right_behind_the_cursor() -> None:
+    state = scanned(ops.fork(ops.fork(written(7, 7), mm=0, child=1), mm=0, child=2))
+    middle = ops.ksmd_step(state)
+    assert middle.ksmd.slots == (0, 1, 2)
+    assert middle.ksmd.mm == 0
+    assert ops.exit_mm(middle, mm=2).ksmd.slots == (0, 2, 1)
+    assert ops.exit_mm(state, mm=2).ksmd.slots == (2, 0, 1)
+
+
+def test_the_fullest_node_with_room_takes_the_next_page() -> None:
+    state = ops.max_page_sharing(written(*[7] * 6, 0, 0), limit=3)
+    state = scanned(state)
+    assert sorted(len(node.items) for node in state.nodes.values_in_order()) == [3, 3]
+    state = ops.madvise(state, mm=0, start=0, pages=2, advice="dontneed")
+    state = ops.madvise(state, mm=0, start=3, pages=1, advice="dontneed")
+    state = scanned(state, 1)
+    assert sorted(len(node.items) for node in state.nodes.values_in_order()) == [1, 2]
+    state = scanned(ops.write(state, mm=0, start=6, content=7))
+    assert sorted(len(node.items) for node in state.nodes.values_in_order()) == [1, 3]
+    state = scanned(ops.write(state, mm=0, start=7, content=7))
+    assert sorted(len(node.items) for node in state.nodes.values_in_order()) == [2, 3]
+
+
+def test_a_ksm_folio_without_node_gets_no_item() -> None:
+    state = ops.mmap(State(), mm=0, start=0, pages=2)
+    state = ops.write(state, mm=0, start=0, pages=2, content=7)
+    state = ops.fork(state, mm=0, child=1)
+    state = ops.madvise(state, mm=1, start=0, pages=2, advice="mergeable")
+    state = scanned(ops.hold(state, mm=1, page=0))
+    state = ops.release(state, mm=1, page=0)
+    state = ops.madvise(state, mm=0, start=1, pages=1, advice="mergeable")
+    state = scanned(state, 1)
+    assert the_folio(state, 0, 1).ksm
+    assert items(state)[1].state is ItemState.LOOSE
+
+
+def test_a_node_that_is_dropped_leaves_the_others_of_its_content() -> None:
+    state = scanned(ops.max_page_sharing(written(7, 7, 7, 7), limit=2))
+    first, second = state.ksmd.stable[7]
+    state = scanned(ops.madvise(state, mm=0, start=0, pages=2, advice="dontneed"), 1)
+    assert state.ksmd.stable[7] == (second,)
+    assert first not in state.nodes
+
+
+def test_the_unstable_tree_holds_what_waits_and_is_emptied() -> None:
+    state = ops.ksmd_step(scanned(written(7, 8), 1))
+    assert dict(state.ksmd.unstable.pairs()) == {7: ((0, 0),)}
+    state = ops.ksmd_step(state)
+    assert dict(state.ksmd.unstable.pairs()) == {7: ((0, 0),), 8: ((0, 1),)}
+    state = ops.ksmd_step(state)
+    assert not state.ksmd.unstable
+    assert {item.checksum for item in items(state).values()} == {7, 8}
