@@ -151,7 +151,7 @@ def _cmp_and_merge_page(d: Draft, mm: MmDraft, vma: Vma, page: int) -> None:
     _store(d, mm, item)
     node = _stable_tree_search(d, folio.content)
     if node is not None:
-        if not folio.pins and _candidate(d, node):
+        if _write_protect(folio) and _candidate(d, node):
             _replace_page(d, mm, page, node)
             _append(d, mm, vma, item, node)
         return
@@ -234,7 +234,7 @@ def _merge_two(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, other_key: ItemK
     """
     number = mm.ptes[item.address].target
     folio = d.folios[number]
-    if folio.pins:
+    if not _write_protect(folio):
         return
     node = number
     d.folios = d.folios.with_item(
@@ -244,7 +244,7 @@ def _merge_two(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, other_key: ItemK
         d.events.append(FolioUpgraded(number, mm.id, item.address))
     other_mm = d.any_mm(other_key[0])
     other = _item(d, other_key)
-    if d.folios[other_mm.ptes[other.address].target].pins:
+    if not _write_protect(d.folios[other_mm.ptes[other.address].target]):
         _store(d, mm, item)
         _break_unfinished(d, mm, vma, item.address, number)
         return
@@ -257,6 +257,17 @@ def _merge_two(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, other_key: ItemK
     _append(d, other_mm, other_vma, other, node)
     _append(d, mm, vma, item, node)
     _replace_page(d, other_mm, other.address, node)
+
+
+def _write_protect(folio: Folio) -> bool:
+    """Whether KSM can have the page: nobody holds an extra reference (`write_protect_page`).
+
+    The kernel counts references only if the entry is writable or dirty or the page exclusive.
+    An entry that a read brought back from the swap cache is none of these, so a page that is
+    held merges there.
+    """
+    read_from_swap = folio.swap is not None and not folio.exclusive
+    return not folio.pins or read_from_swap
 
 
 def _break_unfinished(d: Draft, mm: MmDraft, vma: Vma, page: int, number: int) -> None:

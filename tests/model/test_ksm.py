@@ -306,6 +306,17 @@ def test_a_pinned_page_does_not_merge() -> None:
     assert not the_folio(scanned(joined), 0, 5).ksm
 
 
+@pytest.mark.parametrize("page", [0, 1])
+def test_a_held_page_that_a_read_brought_back_from_swap_merges(page: int) -> None:
+    """Its entry is clean and read-only, so `write_protect_page` counts no references."""
+    state = ops.fork(ops.hold(written(7, 7), mm=0, page=page), mm=0, child=1)
+    state = ops.read(ops.reclaim(state, walk=truth), mm=0, start=0, pages=2)
+    assert the_folio(state, 0, page).pins == 1
+    state = scanned(state, 2)
+    assert the_folio(state, 0, page).ksm
+    assert state.folio_at(0, 0) == state.folio_at(0, 1)
+
+
 def test_the_second_page_fails_and_the_first_is_broken_again() -> None:
     """A relative that maps the upgraded folio is left with a KSM page without a node."""
     state = ops.mmap(State(), mm=0, start=0, pages=2)
