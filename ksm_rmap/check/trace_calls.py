@@ -150,20 +150,30 @@ class Player:
         return Outcome("ok")
 
     def _meant(self, op: dict[str, Any]) -> list[_Held]:
-        """Return what a `drop` closes: the hold of its page, or all if it names none."""
+        """Return the holds that a `drop` ends.
+
+        The last one of its page, under the address at which the page was held or the one that
+        it has now; without a page all of its process, without a process all there are.
+        """
+        mine = [held for held in self._held if held.slot == op.get("p", held.slot)]
         if "s" not in op:
-            return list(self._held)
-        same = [held for held in self._held if (held.slot, held.page) == (op["p"], op["s"])]
-        return same[-1:]
+            return mine
+        now = self._folio_behind(self.mms.get(op["p"]), op["s"])
+        same = [held for held in mine if held.page == op["s"]]
+        return (same or [held for held in mine if held.folio == now])[-1:]
+
+    def _folio_behind(self, mm: int | None, page: int) -> int | None:
+        """Return the folio that an entry maps, or would bring back from the swap cache."""
+        pte = None if mm is None else self.state.pte(mm, page)
+        if pte is None or pte.kind is PteKind.ZERO:
+            return None
+        return self.state.slots[pte.target].folio if pte.kind is PteKind.SWAP else pte.target
 
     def _where(self, folio: int | None) -> tuple[int | None, int]:
         """Return an entry that leads to `folio`: present, migration, or of its swap slot."""
         for number, mm in self.state.mms.pairs():
-            for page, pte in mm.ptes.pairs():
-                target: int | None = pte.target
-                if pte.kind is PteKind.SWAP:
-                    target = self.state.slots[pte.target].folio
-                if target == folio and pte.kind is not PteKind.ZERO:
+            for page in mm.ptes:
+                if self._folio_behind(number, page) == folio:
                     return number, page
         return None, 0
 

@@ -173,15 +173,21 @@ def test_objects_are_named_by_first_appearance_and_anew_after_an_absence() -> No
     assert folios == [[], ["f0"], ["f0"], [None], ["f1"]]
 
 
-def test_a_page_that_was_not_held_under_its_address_is_released_in_the_words_of_the_model() -> None:
-    text = Scenario.parse("P mmap 0 1\nP write 0 1 5\nP hold 0\nP mremap 0 1 to 8\nP release 8")
+def test_a_release_is_a_drop_where_that_closes_the_right_pipe() -> None:
+    held = "P mmap 0 1\nP write 0 1 5\nP hold 0\n"
+    for text in (held + "P release 0", held + "P mremap 0 1 to 8\nP release 8"):
+        trace = trace_of(Scenario.parse(text))
+        assert trace.steps[-1].op == {"op": "drop", "p": 0, "s": int(text[-1])}
+        assert scenario_of(trace).calls == Scenario.parse(text).calls
+
+
+def test_otherwise_a_release_is_written_in_the_words_of_the_model() -> None:
+    swapped = "P mmap 0 5\nP write 0 1 5\nP write 4 1 6\nP hold 0\nP hold 4\n"
+    text = Scenario.parse(swapped + "P mremap 0 1 to 8\nP mremap 4 1 to 0\nP release 0")
     trace = trace_of(text)
-    assert trace.steps[-1].op == {"op": "release", "model": 1, "p": 0, "page": 8}
+    assert trace.steps[-1].op == {"op": "release", "model": 1, "p": 0, "page": 0}
     assert replay_trace(trace).diverged == []
-    assert scenario_of(trace).calls == text.calls
-    assert trace_of(Scenario.parse("P mmap 0 1\nP write 0 1 5\nP hold 0\nP release 0")).steps[
-        -1
-    ].op == {"op": "drop", "p": 0, "s": 0}
+    assert scenario_of(trace).calls == Scenario.from_calls(plain(text)).calls
 
 
 # Playing
@@ -218,6 +224,8 @@ def test_drop_gives_back_what_hold_took() -> None:
     assert pins(played(*START, *held)) == [1, 1]
     assert pins(played(*START, *held, {"op": "drop", "p": 0, "s": 8})) == [0, 1]
     assert pins(played(*START, *held, {"op": "drop"})) == [0, 0]
+    assert pins(played(*START, *held, {"op": "drop", "p": 0})) == [0, 0]
+    assert pins(played(*START, *held, {"op": "drop", "p": 1})) == [1, 1]
     assert pins(played(*START, held[0], *held, {"op": "drop", "p": 0, "s": 8})) == [1, 1]
 
 
@@ -229,6 +237,14 @@ def test_drop_finds_a_page_that_has_moved_or_was_swapped_out() -> None:
         assert len(player.releases(drop)) == 1
         player.play(drop)
         assert not any(pins(player))
+
+
+def test_drop_may_name_the_page_where_it_is_now() -> None:
+    move = {"op": "mremap", "p": 0, "s": 8, "n": 1, "m": 1, "to": 40}
+    held = (*START, {"op": "hold", "p": 0, "s": 8}, move)
+    for between in ((), ({"op": "reclaim"},)):
+        assert not any(pins(played(*held, *between, {"op": "drop", "p": 0, "s": 40})))
+        assert any(pins(played(*held, *between, {"op": "drop", "p": 0, "s": 41})))
 
 
 def test_drop_finds_a_page_that_is_mapped_nowhere() -> None:
