@@ -53,18 +53,18 @@ class TimedWalk:
     """A walk that a clock interrupts."""
 
     def __init__(self, walk: NamedWalk, clock: Clock) -> None:
-        self._walk = walk
+        self.walk = walk
         self._clock = clock
 
     @property
     def name(self) -> str:
         """The name of the walk inside."""
-        return self._walk.name
+        return self.walk.name
 
     @property
     def summary(self) -> str:
         """The summary of the walk inside."""
-        return self._walk.summary
+        return self.walk.summary
 
     def __call__(
         self, state: State, folio: int, /, *, control: RmapWalkControl | None = None
@@ -78,7 +78,7 @@ class TimedWalk:
         try:
             return call_within(
                 left,
-                lambda: self._walk(state, folio, control=control),
+                lambda: self.walk(state, folio, control=control),
                 f"walk {self.name!r} of folio {folio}",
             )
         except WalkTimeoutError:

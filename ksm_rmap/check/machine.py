@@ -37,8 +37,8 @@ from ksm_rmap.model.calls import Call
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import process_name
-from ksm_rmap.model.state import State
 from ksm_rmap.walks import NamedWalk, Walk, get
+from ksm_rmap.walks.trial import first_state
 from ksm_rmap.walks.user import UserWalk
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class WalkMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = State(rules=self.kernel)
+        self.state = first_state(self.kernel, [self.question.walk])
         self.trail: list[Call] = []
         """The calls of this example, refused ones included."""
         self.enabled = Enabled(self.state, self.scope)

@@ -4,7 +4,8 @@ No analogue in the kernel. Rules of this module:
 
 1. A walk is judged by the oracle, brute force over all page-table entries, unless `against`
    names another walk; then it is to find what that one finds.
-2. The folios on trial are the KSM folios; those of `rmap_walk_anon` are the ordinary ones.
+2. The folios on trial are the KSM folios; those of `rmap_walk_anon` are the ordinary ones, those
+   of a reverse-map design the ones it has an answer for.
 3. A miss is persistent if it is still there after a whole pass of ksmd, which gives an rmap
    item to each KSM page that it meets.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ksm_rmap.check import oracle
 from ksm_rmap.model import ops
 from ksm_rmap.model.errors import MmError
+from ksm_rmap.walks.trial import on_trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,9 +67,7 @@ class Question:
         return left is not None and not set(left.ptes).isdisjoint(miss.ptes)
 
     def _folios(self, state: State) -> Iterable[int]:
-        if self.walk.name == "anon":
-            return [n for n, folio in state.folios.pairs() if not folio.ksm]
-        return state.ksm_folios()
+        return [n for n, folio in state.folios.pairs() if on_trial(self.walk, folio)]
 
     def _miss(self, state: State, folio: int) -> Miss | None:
         result = self.walk(state, folio)

@@ -14,13 +14,14 @@ from ksm_rmap.check.delta import Calls, shrink
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import Scenario
-from ksm_rmap.model.state import State
+from ksm_rmap.walks.trial import first_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ksm_rmap.check.question import Question
     from ksm_rmap.model.calls import Call
+    from ksm_rmap.model.state import State
     from ksm_rmap.walks import NamedWalk
 
 __all__ = ("Replay", "failure", "reduce_error", "reduce_miss", "scenario_of")
@@ -33,7 +34,7 @@ class Replay:
         self.walk = walk
         """What swap-out and migration use."""
         self._calls: list[Call] = []
-        self._states = [State(rules=rules)]
+        self._states = [first_state(rules, [walk])]
 
     def run(self, calls: Sequence[Call]) -> State:
         """Return the state after `calls`; a call that is refused changes what it changes."""

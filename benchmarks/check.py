@@ -1,0 +1,86 @@
+"""The random search: how soon a wrong walk is caught."""
+
+from __future__ import annotations
+
+import statistics
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ksm_rmap.check import check_walk
+
+if TYPE_CHECKING:
+    from ksm_rmap.check import Verdict
+
+SEEDS = 20
+LIMIT = 10.0
+"""Seconds that a search may take."""
+
+
+@cache
+def verdict(walk: str, seed: int) -> Verdict:
+    return check_walk(walk, seed=seed, seconds=LIMIT)
+
+
+class CaughtWalk:
+    """Each figure of twenty seeds."""
+
+    params = ("address", "vm_pgoff")
+    param_names = ("walk",)
+    timeout = 2 * SEEDS * LIMIT
+
+    def setup(self, walk: str) -> None:
+        self.verdicts = [verdict(walk, seed) for seed in range(SEEDS)]
+
+    def track_seeds_that_find_a_miss(self, walk: str) -> int:
+        del walk
+        return sum(v.verdict == "missed" and not v.shared for v in self.verdicts)
+
+    def track_median_seconds(self, walk: str) -> float:
+        del walk
+        return statistics.median(v.seconds + v.shrink_seconds for v in self.verdicts)
+
+    def track_median_examples(self, walk: str) -> float:
+        del walk
+        return statistics.median(v.examples for v in self.verdicts)
+
+    def track_most_steps(self, walk: str) -> int:
+        del walk
+        return max(v.steps for v in self.verdicts)
+
+
+class ExamplesBySeed:
+    """Examples until the miss: does not depend on the machine."""
+
+    params = (("address", "vm_pgoff"), tuple(range(SEEDS)))
+    param_names = ("walk", "seed")
+    timeout = 2 * LIMIT
+
+    def track_examples(self, walk: str, seed: int) -> int:
+        return verdict(walk, seed).examples
+
+
+class Search:
+    """One search from beginning to end."""
+
+    params = ("address", "vm_pgoff")
+    param_names = ("walk",)
+    number = 1
+    repeat = 3
+    timeout = 60.0
+
+    def setup(self, walk: str) -> None:
+        check_walk(walk, seed=0, max_examples=1)
+
+    def time_twenty_seeds(self, walk: str) -> None:
+        for seed in range(SEEDS):
+            check_walk(walk, seed=seed, seconds=LIMIT)
+
+
+class Throughput:
+    """Calls per second of a search that finds nothing."""
+
+    unit = "calls/s"
+
+    def track_calls_per_second(self) -> float:
+        result = check_walk("counted", against="full", seed=0, seconds=3.0)
+        return result.tried / result.seconds
