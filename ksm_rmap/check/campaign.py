@@ -6,6 +6,7 @@ report, and ends when there is nothing left to do or a limit is reached.
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -79,7 +80,7 @@ class Campaign:
         """Search until something ends it."""
         self._empty = self._memory()
         self._all("begin", self.goals)
-        with self._interruptible():
+        with self._interruptible(), _no_collector():
             while not self.outcome.ended:
                 self._close_level()
                 if not self.outcome.ended:
@@ -204,3 +205,15 @@ class Campaign:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Do without the cycle collector: states have no cycles, and it would read all of them."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

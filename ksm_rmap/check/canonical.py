@@ -21,7 +21,8 @@ The string has one byte a number, so a state must be small: see `LIMIT`.
 
 from __future__ import annotations
 
-from itertools import chain, groupby, permutations, product
+from itertools import chain as joined
+from itertools import groupby, permutations, product
 from typing import TYPE_CHECKING
 
 from ksm_rmap.model._fault import NO_NODE
@@ -90,7 +91,7 @@ def _orders(state: State) -> list[tuple[int, ...]]:
     groups = _alike(state, _sketch)
     if len(groups) < len(state.mms):
         groups = _alike(state, _looks)
-    return [tuple(chain(*choice)) for choice in product(*map(permutations, groups))]
+    return [tuple(joined(*choice)) for choice in product(*map(permutations, groups))]
 
 
 def _alike(state: State, look: Callable[[Mm], tuple[object, ...]]) -> list[list[int]]:

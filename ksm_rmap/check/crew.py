@@ -6,6 +6,7 @@ and returns the answer of each. Whoever works, the answers are the same.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from typing import TYPE_CHECKING, Any, Protocol
@@ -88,6 +89,7 @@ class Forked:
 
 def _serve(pipe: Connection[Any, Any], shard: Shard) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides when to stop
+    gc.disable()  # states have no cycles, and a collector reads all of them again and again
     while (order := pipe.recv()) is not None:
         method, args = order
         try:

@@ -1,0 +1,170 @@
+"""The engine: levels, goals, ways back, and shards that together do what one does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ksm_rmap.check.campaign import Campaign, Limits
+from ksm_rmap.check.crew import Forked, Here
+from ksm_rmap.check.search import Shard, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from ksm_rmap.check.campaign import Outcome
+
+
+class Grid:
+    """Steps right and up in a square; a state is two bytes. Its levels are its diagonals."""
+
+    def __init__(self, size: int, pause: float = 0.0) -> None:
+        self.size = size
+        self.pause = pause
+
+    def initial(self) -> bytes:
+        return bytes((0, 0))
+
+    def successors(self, state: bytes) -> Iterator[tuple[str, bytes]]:
+        time.sleep(self.pause)
+        x, y = state
+        if x < self.size:
+            yield "right", bytes((x + 1, y))
+        if y < self.size:
+            yield "up", bytes((x, y + 1))
+
+    def look(self, state: bytes, goals: Collection[str]) -> tuple[list[str], list[str]]:
+        x, y = state
+        reached = {"middle": x == y == 2, "edge": x == 4, "outside": x > self.size}
+        if x == 250:
+            raise ValueError("too far to the right")
+        return [g for g in goals if reached[g]], ["diagonal"] if x == y else []
+
+
+class Together:
+    """Several shards in this process."""
+
+    def __init__(self, problem: Grid, size: int) -> None:
+        self.size = size
+        self.shards = [Shard(problem, index, size) for index in range(size)]
+
+    def each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        called = zip(self.shards, arguments, strict=True)
+        return [getattr(shard, method)(*args) for shard, args in called]
+
+    def close(self) -> None:
+        pass
+
+
+GOALS = ("middle", "edge", "outside")
+
+
+def searched(crew: Any, *, goals: Sequence[str] = GOALS, **limits: Any) -> tuple[Campaign, Outcome]:  # noqa: ANN401
+    campaign = Campaign(crew, goals, Limits(**limits))
+    return campaign, campaign.run()
+
+
+def test_levels_are_diagonals_until_the_square_is_exhausted() -> None:
+    _, outcome = searched(Here(Grid(6)))
+    assert [level.states for level in outcome.levels] == [1, 2, 3, 4, 5, 6, 7, 6, 5, 4, 3, 2, 1]
+    assert (outcome.ended, outcome.states, outcome.frontier) == ("exhausted", 49, 0)
+    assert outcome.steps == {"right": 42, "up": 42}
+    assert outcome.marks == {"diagonal": 7}
+    assert [level.transitions for level in outcome.levels][:4] == [0, 2, 4, 6]
+
+
+def test_each_goal_is_reached_at_its_least_depth() -> None:
+    campaign, outcome = searched(Here(Grid(6)))
+    assert {goal: found.state for goal, found in outcome.found.items()} == {
+        "middle": bytes((2, 2)),
+        "edge": bytes((4, 0)),
+    }
+    assert outcome.met.keys() == {"middle", "edge"}
+    keys = campaign.trail(outcome.found["edge"].key)
+    assert keys == [key_of(bytes((x, 0))) for x in range(5)]
+
+
+def test_the_search_ends_when_all_goals_are_reached_or_at_the_depth() -> None:
+    _, outcome = searched(Here(Grid(6)), goals=("middle", "edge"))
+    assert (outcome.ended, len(outcome.levels), outcome.frontier) == ("answered", 5, 5)
+    _, outcome = searched(Here(Grid(6)), depth=2)
+    assert (outcome.ended, len(outcome.levels), outcome.frontier) == ("depth", 3, 3)
+    _, outcome = searched(Here(Grid(6)), goals=())
+    assert outcome.ended == "exhausted"
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_any_number_of_shards_finds_the_same(size: int) -> None:
+    alone, one = searched(Here(Grid(20)))
+    crew, many = searched(Together(Grid(20), size))
+    assert many.states == one.states
+    assert many.found == one.found
+    assert many.steps == one.steps
+    assert many.marks == one.marks
+    assert [level[:3] for level in map(counts, many.levels)] == list(map(counts, one.levels))
+    for x in range(21):
+        key = key_of(bytes((x, 20 - x)))
+        assert crew.trail(key) == alone.trail(key)
+
+
+def counts(level: Any) -> tuple[int, int, int]:  # noqa: ANN401
+    return level.depth, level.states, level.transitions
+
+
+def test_processes_find_the_same() -> None:
+    _, one = searched(Here(Grid(20)))
+    crew = Forked(Grid(20), 2)
+    try:
+        campaign, two = searched(crew)
+        assert (two.states, two.found, two.steps) == (one.states, one.found, one.steps)
+        assert len(campaign.trail(two.found["middle"].key)) == 5
+    finally:
+        crew.close()
+
+
+def test_what_a_process_raises_is_raised_here() -> None:
+    crew = Forked(Grid(255), 2)
+    try:
+        with pytest.raises(ValueError, match="too far to the right"):
+            searched(crew)
+    finally:
+        crew.close()
+
+
+def test_time_and_memory_end_a_search_in_the_middle_of_a_level() -> None:
+    _, outcome = searched(Here(Grid(50, pause=0.002)), seconds=0.1)
+    assert outcome.ended == "seconds"
+    assert 0 < outcome.frontier <= 100
+    assert outcome.states > sum(level.states for level in outcome.levels)
+    _, outcome = searched(Here(Grid(200)), memory=1)
+    assert outcome.ended == "memory"
+
+
+def test_ctrl_c_ends_a_search_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    _, outcome = searched(Here(Grid(250, pause=0.001)))
+    timer.join()
+    assert outcome.ended == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_search_in_another_thread_minds_no_signals() -> None:
+    found: list[Outcome] = []
+    thread = threading.Thread(target=lambda: found.append(searched(Here(Grid(3)))[1]))
+    thread.start()
+    thread.join()
+    assert found[0].ended == "exhausted"
+
+
+def test_progress_is_told() -> None:
+    told: list[str] = []
+    Campaign(Here(Grid(5)), GOALS, Limits(), told.append).run()
+    assert told[0].startswith("depth 0 done, 1 states, ")
+    assert "2 misses" in told[-1]
