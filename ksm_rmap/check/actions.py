@@ -66,7 +66,7 @@ class Enabled:
     """The calls that `state` enables within `scope`, computed when asked for.
 
     >>> Enabled(State(), Scope(pages=1)).calls("mmap")
-    (Call.of('mmap', mm=0, start=0, pages=1),)
+    (Call(op='mmap', args=(('mm', 0), ('start', 0), ('pages', 1))),)
     >>> Enabled(State(), Scope()).any("munmap")
     False
     """

@@ -108,7 +108,7 @@ def test_only_the_chosen_kinds_are_listed() -> None:
 @pytest.mark.parametrize("field", ["processes", "pages", "contents"])
 def test_a_scope_without_room_is_refused(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} must be at least 1, not 0"):
-        Scope(**{field: 0})  # type: ignore[arg-type] - one of the three numbers
+        Scope(**{field: 0})  # type: ignore[arg-type]
 
 
 def test_an_unknown_kind_is_refused() -> None:

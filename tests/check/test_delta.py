@@ -49,7 +49,8 @@ def test_simplifies_numbers_and_leaves_out_options() -> None:
 
 def test_single_steps_of_ksmd_become_passes() -> None:
     def scans(calls: Calls) -> bool:
-        return sum(arguments(c).get("passes", 1) for c in calls if "ksmd" in c.op) >= 3
+        passes: list[int] = [arguments(c).get("passes", 1) for c in calls if "ksmd" in c.op]
+        return sum(passes) >= 3
 
     assert shrink([STEP, STEP, STEP], scans) == (Call.of("ksmd", passes=3),)
 

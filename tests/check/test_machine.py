@@ -119,7 +119,7 @@ def test_rules_by_name_or_as_they_are() -> None:
     assert machine_for("full", rules="6.12").kernel == Rules.preset("6.12")
     assert machine_for("full", rules=Rules(mremap_unmerges=False)).kernel.mremap_unmerges is False
     assert machine_for("full").kernel == Rules()
-    with pytest.raises(ValueError, match="no rules named '5.0'"):
+    with pytest.raises(ValueError, match=r"no rules named '5\.0'"):
         machine_for("full", rules="5.0")
     with pytest.raises(WalkError, match=r"unknown walk 'ful'; did you mean 'full'"):
         machine_for("ful")
