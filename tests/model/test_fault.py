@@ -248,6 +248,28 @@ def test_a_migration_in_two_halves() -> None:
     assert ops.migrate_end(half, mm=0, page=0, walk=truth) == state
 
 
+def test_a_swap_in_waits_for_the_migration_of_the_cached_folio() -> None:
+    state = ops.fork(written(5), mm=0, child=1)
+    state = ops.swap_out(state, mm=0, page=0, walk=truth)
+    state = ops.read(state, mm=0, start=0)
+    number = state.folio_at(0, 0)
+    half = ops.migrate_begin(state, mm=0, page=0, walk=truth)
+    with pytest.raises(
+        MmError, match=f"process 1 page 0 waits for the migration of folio {number}"
+    ):
+        ops.read(half, mm=1, start=0)
+    done = ops.migrate_end(half, mm=0, page=0, walk=truth)
+    assert ops.read(done, mm=1, start=0).folio_at(1, 0) == number
+
+
+def test_a_read_of_the_last_entry_leaves_the_folio_in_the_swap_cache() -> None:
+    state = ops.fork(written(5), mm=0, child=1)
+    state = ops.swap_out(state, mm=0, page=0, walk=truth)
+    state = ops.read(ops.read(state, mm=0, start=0), mm=1, start=0)
+    assert folio(state, 1, 0).swap is not None
+    assert not folio(state, 1, 0).exclusive
+
+
 def test_a_walk_that_misses_gives_the_migration_up() -> None:
     state = ops.fork(written(5), mm=0, child=1)
     assert ops.migrate_begin(state, mm=0, page=0, walk=only_process_0) == state

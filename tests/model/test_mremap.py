@@ -233,3 +233,62 @@ def test_swap_and_zero_entries_move_as_they_are() -> None:
         PteKind.ZERO,
     ]
     assert sorted(state.mms[0].ptes) == [8, 9]
+
+
+def ksm_pages(state: State) -> list[int]:
+    return [
+        page
+        for page, pte in state.mms[0].ptes.pairs()
+        if pte.kind is PteKind.PRESENT and state.folios[pte.target].ksm
+    ]
+
+
+def test_only_the_pages_of_the_range_are_broken() -> None:
+    state = merged(7, 7, 7, 7)
+    moved = ops.mremap(state, mm=0, start=1, pages=1, to=9)
+    assert ksm_pages(moved) == [0, 2, 3]
+    advised = ops.madvise(state, mm=0, start=1, pages=2, advice="unmergeable")
+    assert ksm_pages(advised) == [0, 3]
+
+
+def test_a_vma_right_behind_the_range_stays() -> None:
+    state = ops.mprotect(build(1, 2, 3), mm=0, start=2, pages=1, prot="r")
+    state = ops.mremap(state, mm=0, start=0, pages=2, to=9)
+    assert layout(state) == [(2, 3, 2), (9, 11, 0)]
+
+
+def test_an_expansion_of_a_faulted_file_mapping_is_one_vma() -> None:
+    state = ops.mmap(State(), mm=0, start=0, pages=2, file="f", offset=3)
+    state = ops.write(state, mm=0, start=1, content=1)
+    state = ops.mremap(state, mm=0, start=0, pages=2, new_pages=4)
+    state.check()
+    assert layout(state) == [(0, 4, 3)]
+    assert state.mms[0].vmas[0].file == "f"
+
+
+def test_an_expansion_meets_a_neighbour_with_another_anon_vma() -> None:
+    state = ops.write(build(1), mm=0, start=0, content=1)
+    state = ops.mmap(state, mm=0, start=3, pages=1)
+    state = ops.write(state, mm=0, start=3, content=2)
+    state = ops.mremap(state, mm=0, start=0, pages=1, new_pages=3)
+    state.check()
+    assert layout(state) == [(0, 3, 0), (3, 4, 3)]
+
+
+def test_dontunmap_next_to_itself() -> None:
+    """An unfaulted source that joins its own copy is not left behind as another VMA."""
+    state = ops.mremap(build(0, 0), mm=0, start=0, pages=2, to=2, dontunmap=True)
+    state.check()
+    assert layout(state) == [(0, 4, 0)]
+
+
+def test_a_copy_before_a_move_concerns_the_range_only() -> None:
+    rules = Rules().replace(copies_moved=True)
+    state = ops.mmap(State(rules=rules), mm=0, start=0, pages=3)
+    state = ops.fork(ops.write(state, mm=0, start=0, pages=3, content=5), mm=0, child=1)
+    moved = ops.mremap(state, mm=1, start=1, pages=1, to=9)
+    assert [moved.folio_at(1, page) == state.folio_at(0, page) for page in (0, 2)] == [True, True]
+    assert moved.folio_at(1, 9) != state.folio_at(0, 1)
+    half = ops.migrate_begin(state, mm=0, page=1, walk=truth)
+    with pytest.raises(MmError, match=r"process 1 page 1 waits for the migration of folio \d+"):
+        ops.mremap(half, mm=1, start=1, pages=1, to=9)

@@ -318,3 +318,69 @@ def test_different_files_do_not_merge() -> None:
     state = ops.mmap(State(), mm=0, start=0, pages=2, file="a", offset=0)
     state = ops.mmap(state, mm=0, start=2, pages=2, file="b", offset=2)
     assert len(state.mms[0].vmas) == 2
+
+
+def advised(state: State, *areas: tuple[int, int]) -> State:
+    """Make areas mergeable: a flag that keeps neighbours apart and is no access bit."""
+    for start, pages in areas:
+        state = ops.madvise(state, mm=0, start=start, pages=pages, advice="mergeable")
+        state.check()
+    return state
+
+
+def sole(state: State) -> tuple[int | None, int]:
+    """Return the anon_vma of the only VMA and how many VMAs are active on it."""
+    (vma,) = state.mms[0].vmas.values_in_order()
+    assert vma.anon_vma is not None
+    assert vma.chain == (vma.anon_vma,)
+    state.check()
+    return vma.anon_vma, state.anon_vmas[vma.anon_vma].num_active_vmas
+
+
+@pytest.mark.parametrize("unfaulted", ["previous", "next", "both"])
+def test_an_unfaulted_survivor_takes_the_anon_vma_of_what_it_swallows(unfaulted: str) -> None:
+    """`merge_existing` of tools/testing/vma: the survivor gets the anon_vma of the middle."""
+    sides = {"previous": ((0, 3),), "next": ((7, 2),), "both": ((0, 3), (7, 2))}[unfaulted]
+    state = advised(mapped((0, 9)), *sides)
+    state = ops.write(state, mm=0, start=4, content=1)
+    number = state.mms[0].vmas[0 if unfaulted == "next" else 3].anon_vma
+    start = 0 if unfaulted == "next" else 3
+    end = 9 if unfaulted == "previous" else 7
+    state = advised(state, (start, end - start))
+    assert sole(state) == (number, 1)
+
+
+@pytest.mark.parametrize(("start", "pages", "survivor"), [(3, 2, 0), (5, 2, 5)])
+def test_a_part_that_moves_over_brings_its_anon_vma(start: int, pages: int, survivor: int) -> None:
+    """`dup_anon_vma`, left and right partial: both VMAs are active afterwards."""
+    state = advised(mapped((0, 9)), (0, 3), (7, 2))
+    state = ops.write(state, mm=0, start=4, content=1)
+    number = state.mms[0].vmas[3].anon_vma
+    state = advised(state, (start, pages))
+    state.check()
+    assert state.mms[0].vmas[survivor].anon_vma == number
+    assert number is not None
+    assert state.anon_vmas[number].num_active_vmas == 2
+
+
+@pytest.mark.parametrize("faulted", [0, 7])
+def test_a_new_range_between_a_faulted_and_an_unfaulted_neighbour(faulted: int) -> None:
+    state = ops.write(mapped((0, 3), (6, 3)), mm=0, start=faulted, content=1)
+    number = state.mms[0].vmas[0 if faulted == 0 else 6].anon_vma
+    assert sole(ops.mmap(state, mm=0, start=3, pages=3)) == (number, 1)
+
+
+def test_a_faulted_middle_joins_two_neighbours_that_share_its_anon_vma() -> None:
+    state = ops.write(mapped((0, 9)), mm=0, start=0, content=1)
+    state = advised(state, (3, 3))
+    state = ops.madvise(state, mm=0, start=3, pages=3, advice="unmergeable")
+    assert sole(state)[1] == 1
+
+
+def test_an_unfaulted_middle_between_strangers_joins_the_previous_one_only() -> None:
+    state = ops.write(mapped((0, 3), (6, 3)), mm=0, start=0, content=1)
+    state = ops.write(state, mm=0, start=6, content=1)
+    state = ops.mmap(state, mm=0, start=3, pages=3, prot="r")
+    state = ops.mprotect(state, mm=0, start=3, pages=3, prot="rw")
+    state.check()
+    assert vmas(state) == [(0, 6, 0), (6, 9, 6)]
