@@ -22,6 +22,7 @@ exit status: 0 nothing was missed, 1 an entry was missed or something diverged, 
 130 interrupted (what was found so far is printed), 141 the output was closed"""
 _WALK = "a registered walk (see `ksm-rmap walks`), module:function or file.py:function; repeatable"
 _RULES = "a kernel: 2.6.37, 6.12, 6.18, 7.0 or mm-2026-08; with changes: '7.0 anon_pgoff=on'"
+_HTML = "write what was found as one page to step through"
 _MOST_SECONDS = 10.0**7
 
 
@@ -97,7 +98,9 @@ def _add_run(commands: Any) -> None:  # noqa: ANN401 - as above
     run.add_argument("scenario", metavar="SCENARIO", help="a file, - or a bundled scenario")
     run.add_argument("--walk", action="append", metavar="W", help=_WALK)
     run.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
-    run.add_argument("--steps", action="store_true", help="show the map after each call")
+    run.add_argument(
+        "--steps", action="store_true", help="show the map after each call; with --walk its way"
+    )
     run.add_argument("--page", metavar="P:N", help="walk only the folio at page N of process P")
     run.add_argument("--ordinary", action="store_true", help="walk ordinary folios as well")
 
@@ -113,6 +116,7 @@ def _add_check(commands: Any) -> None:  # noqa: ANN401 - as above
     check.add_argument(
         "--against", metavar="W", help="what this walk finds is the measure, not the truth"
     )
+    check.add_argument("--html", metavar="FILE", help=_HTML)
     check.add_argument(
         "--persistent", action="store_true", help="count only what a pass of ksmd does not heal"
     )
@@ -126,6 +130,7 @@ def _add_explore(commands: Any) -> None:  # noqa: ANN401 - as above
     explore.add_argument(
         "--seconds", type=_seconds, metavar="S", help="time (without --depth: 10 if not given)"
     )
+    explore.add_argument("--html", metavar="FILE", help=_HTML)
     for name, most, default, text in (
         ("mms", 8, 2, "most processes at a time"),
         ("pages", 64, 4, "pages of a process that are touched"),

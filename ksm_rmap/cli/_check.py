@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ksm_rmap import walks
 from ksm_rmap.check import Verdict, check_walk
+from ksm_rmap.cli._page import check_place, write_page
 from ksm_rmap.cli._terminal import BAD_INPUT, INTERRUPTED, MISSED, NOTHING_MISSED, collect
 from ksm_rmap.report.text import fold
 
@@ -25,16 +26,19 @@ def run(terminal: Terminal, arguments: argparse.Namespace) -> int:
     names = list(dict.fromkeys(arguments.walk or walks.ksm_names()))
     for name in (*names, *([arguments.against] if arguments.against else [])):
         walks.get(name)
+    check_place(arguments.html)
     outcomes, interrupted = collect(_outcomes(terminal, arguments, names))
     if arguments.json:
         terminal.json(_json(outcomes))
+    verdicts = [(name, outcome) for name, outcome in outcomes if isinstance(outcome, Verdict)]
+    found = [(name, one.scenario) for name, one in verdicts if one.scenario is not None]
+    write_page(terminal, arguments.html, found, arguments.rules)
     if interrupted or any(getattr(outcome, "interrupted", False) for _, outcome in outcomes):
         terminal.complain(f"interrupted after {len(outcomes)} of {len(names)} walks")
         return INTERRUPTED
     if any(isinstance(outcome, walks.WalkError) for _, outcome in outcomes):
         return BAD_INPUT
-    missed = any(isinstance(o, Verdict) and o.scenario is not None for _, o in outcomes)
-    return MISSED if missed else NOTHING_MISSED
+    return MISSED if found else NOTHING_MISSED
 
 
 def _outcomes(

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from ksm_rmap.check.explore import explore
 from ksm_rmap.check.menu import Menu
+from ksm_rmap.cli._page import check_place, write_page
 from ksm_rmap.cli._terminal import INTERRUPTED, MISSED, NOTHING_MISSED
 from ksm_rmap.report.text import fold
 
 if TYPE_CHECKING:
     import argparse
 
+    from ksm_rmap.check.exploration import Exploration
     from ksm_rmap.cli._terminal import Terminal
+    from ksm_rmap.model.scenario import Scenario
 
 __all__ = ("run",)
 
@@ -25,6 +28,7 @@ def run(terminal: Terminal, arguments: argparse.Namespace) -> int:
     seconds = arguments.seconds
     if seconds is None and arguments.depth is None:
         seconds = SECONDS
+    check_place(arguments.html)
     found = explore(
         list(dict.fromkeys(arguments.walk or ())),
         menu=Menu(arguments.mms, arguments.pages, arguments.contents),
@@ -38,7 +42,19 @@ def run(terminal: Terminal, arguments: argparse.Namespace) -> int:
         terminal.json(found.to_json())
     else:
         terminal.lines(fold(str(found)))
+    write_page(terminal, arguments.html, _counterexamples(found), arguments.rules)
     if found.ended == "interrupted":
         terminal.complain(f"interrupted after {found.depth} calls")
         return INTERRUPTED
     return MISSED if found.missed else NOTHING_MISSED
+
+
+def _counterexamples(found: Exploration) -> list[tuple[str, Scenario]]:
+    """Return walk and scenario of each counterexample, equal scenarios of a walk once."""
+    pairs = {
+        (name, str(answer.scenario)): answer.scenario
+        for name, answers in found.walks.items()
+        for answer in answers.values()
+        if answer is not None
+    }
+    return [(name, scenario) for (name, _), scenario in pairs.items()]

@@ -15,6 +15,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ksm_rmap.report.colour import has_colour
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,6 +54,8 @@ class Terminal:
         self._shown = 0
         self._next = time.monotonic() + 5 * _PERIOD
         self._live = sys.stderr.isatty()
+        self.colour = has_colour(os.environ, terminal=sys.stdout.isatty())
+        """Whether results may be coloured."""
         for stream in (sys.stdout, sys.stderr):
             # A name that the terminal cannot show is no reason to fail.
             if hasattr(stream, "reconfigure"):

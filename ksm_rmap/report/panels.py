@@ -54,9 +54,13 @@ def panel_of(
     *,
     walk: NamedWalk | None = None,
     folio: int | None = None,
+    bare: bool = False,
 ) -> Panel:
-    """Return the picture of `state`, in which `walk` walked `folio`; O(page-table entries)."""
-    chosen = _choice(state, walk, folio)
+    """Return the picture of `state`, in which `walk` walked `folio`; nothing did if `bare`.
+
+    O(page-table entries) and the cost of the walk.
+    """
+    chosen = None if bare else _choice(state, walk, folio)
     if chosen is None:
         return Panel(scene_of(state, names), None, ())
     number, ptes, used = chosen
@@ -95,7 +99,7 @@ def _words(scene: Scene, journey: Journey) -> Iterator[str]:
     names, found = scene.names, journey.result.ptes
     verdict = f"misses {ptes_text(names, journey.missed)}" if journey.missed else "finds all"
     yield f"walk {journey.walk} of folio {journey.folio}: {verdict}"
-    cost = f"{journey.result.iterations:,} iterations, {journey.result.visits:,} visits"
+    cost = f"iterations: {journey.result.iterations:,}, visits: {journey.result.visits:,}"
     yield f"found {ptes_text(names, found) or 'nothing'}; {cost}"
     if journey.crux is not None:
         yield f"lit up below: {search_text(names, journey.crux.loop)}"

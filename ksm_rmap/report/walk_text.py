@@ -19,17 +19,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ksm_rmap.report.augmented import Node, Way, grow
-from ksm_rmap.report.journey import PHRASES, search_text, why_missed
+from ksm_rmap.report.journey import PHRASES, journey_of, search_text, why_missed
+from ksm_rmap.report.scene import scene_of
 from ksm_rmap.report.text import fit, ptes_text, short
 from ksm_rmap.walks.explain import LookKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from ksm_rmap.check.judge import FolioVerdict
+    from ksm_rmap.model.state import State
     from ksm_rmap.report.journey import Journey, Leg
     from ksm_rmap.report.scene import Lane, Scene, Slot
+    from ksm_rmap.walks import Walk
 
-__all__ = ("walk_lines",)
+__all__ = ("verdict_lines", "walk_lines")
 
 _LOOPS: Final = 8
 _MISSED: Final = 4
@@ -46,11 +50,25 @@ Styled = tuple[str, str]
 """A line and the name of its style."""
 
 
+def verdict_lines(
+    state: State, names: Sequence[str], verdict: FolioVerdict, walks: Mapping[str, Walk]
+) -> Iterator[Styled]:
+    """Yield what each walk of `verdict` did, a blank line after each; `walks` by name."""
+    scene = scene_of(state, names)
+    for name, done in verdict.walks.items():
+        number, ptes = verdict.folio, verdict.ptes
+        yield from walk_lines(
+            scene, journey_of(scene, number, name, walks[name], done.result, ptes)
+        )
+        yield "", ""
+
+
 def walk_lines(scene: Scene, journey: Journey) -> Iterator[Styled]:
     """Yield what a walk did, each line with the name of its style."""
     names = scene.names
     verdict = f"MISSES {ptes_text(names, journey.missed)}" if journey.missed else "finds all"
-    cost = f"{journey.result.iterations} iterations, {journey.result.visits} visits"
+    visits, iterations = journey.result.visits, journey.result.iterations
+    cost = f"iterations: {iterations}, visits: {visits}"
     style = "bad" if journey.missed else "good"
     yield fit(f"{short(journey.walk)} of folio {journey.folio}: {verdict} ({cost})"), style
     for leg in journey.legs[:_LOOPS]:

@@ -1,9 +1,10 @@
 "use strict";
 (() => {
-const data = JSON.parse(document.getElementById("data").textContent);
+const book = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const pte = ([mm, page]) => `${data.processes[mm] ?? mm}:${page}`;
-const view = { step: data.steps.length - 1, folio: null, walks: data.open.walks.slice(), two: data.open.two, at: Infinity };
+const view = { step: 0, folio: null, walks: [], two: false, at: Infinity };
+let data = null; // the chapter that is shown
 let timer = 0;
 
 // Small helpers
@@ -35,7 +36,7 @@ function traceOf(side) {
   if (!one) return null;
   const name = view.walks[side] in one.walks ? view.walks[side] : "anon";
   const index = one.walks[name];
-  return index === undefined ? null : { name, ...data.traces[index] };
+  return index === undefined ? null : { name, ...book.traces[index] };
 }
 
 /* The moments of a walk: before it, each search, each VMA met, the verdict. */
@@ -53,7 +54,7 @@ function momentsOf(trace) {
 // Lighting up a picture
 
 function lights(trace, moments, at) {
-  const lit = new Map();
+  const lit = new Map(step().fresh.map((key) => [key, ["fresh"]]));
   const add = (key, name) => lit.set(key, [...(lit.get(key) ?? []), name]);
   const one = folio();
   if (one) add(`f${one.id}`, "wanted");
@@ -74,11 +75,11 @@ function lights(trace, moments, at) {
   Object.entries(ways).forEach(([slot, way]) => add(`n${av}:${slot}`, way));
   (looks ?? []).slice(0, (now.k ?? -1) + 1).forEach(([slot, kind]) => add(`b${av}:${slot}`, kind));
   if (now.look) {
-    const [slot, kind, mm, start, page, count] = now.look;
+    const [slot, kind, mm, start, page, times] = now.look;
     add(`b${av}:${slot}`, "now");
     add(`n${av}:${slot}`, "now");
     add(`c${av}:${slot}`, "on");
-    if (count === 1) add(`v${mm}:${start}`, "now");
+    if (times === 1) add(`v${mm}:${start}`, "now");
     if (kind !== "address" && kind !== "mm") add(`p${mm}:${page}`, "now");
   }
   return lit;
@@ -112,9 +113,9 @@ function sayMoment(trace, moment) {
   if (!moment.leg) return ["", `Before the walk. Wanted are the page-table entries that map folio ${view.folio}: ${folio().entries}.`];
   const { leg, look } = moment;
   if (look) {
-    const [, kind, mm, start, page, count] = look;
-    const who = count > 1 ? `${count.toLocaleString("en")} VMAs` : `VMA ${pte([mm, start])}`;
-    return [kind, `${who} — ${data.phrases[kind].replace("{page}", page)}.`];
+    const [, kind, mm, start, page, times] = look;
+    const who = times > 1 ? count(times, "VMA") : `The VMA of ${data.processes[mm] ?? mm} that begins at page ${start}`;
+    return [kind, `${who} — ${book.phrases[kind].replace("{page}", page)}.`];
   }
   return ["", saySearch(leg)];
 }
@@ -128,9 +129,13 @@ function saySearch(leg) {
 }
 
 function sayVerdict(trace) {
-  const cost = `${trace.iterations.toLocaleString("en")} iterations, ${trace.visits.toLocaleString("en")} visits in ${trace.loops} loops.`;
+  const cost = `${count(trace.iterations, "iteration")}, ${count(trace.visits, "visit")} in ${count(trace.loops, "loop")}.`;
   if (!trace.missed.length) return ["hit", `The walk finds every entry: ${list(trace.found)}. ${cost}`];
   return ["missed", `MISSED: ${trace.why.join("; ")}. The folio can neither be unmapped nor migrated. Found: ${list(trace.found) || "nothing"}. ${cost}`];
+}
+
+function count(number, what) {
+  return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }
 
 function list(ptes) {
@@ -157,7 +162,7 @@ function drawSide(side) {
   const moments = momentsOf(trace);
   const at = Math.min(view.at, moments.length - 1);
   if (here.drawn !== step().picture) {
-    here.picture.innerHTML = data.pictures[step().picture];
+    here.picture.innerHTML = book.pictures[step().picture];
     here.drawn = step().picture;
   }
   lightUp(here.picture, lights(trace, moments, at), moments[at].leg ?? (moments[at].end && trace.legs[trace.crux]));
@@ -175,7 +180,7 @@ function drawTitle(here, trace) {
     const bad = trace.missed.length;
     here.title.append(make("span", bad ? `misses ${list(trace.missed)}` : "finds every entry", `verdict ${bad ? "bad" : "good"}`));
   }
-  here.summary.textContent = trace ? data.walks[trace.name] ?? "" : "";
+  here.summary.textContent = trace ? book.walks[trace.name] ?? "" : "";
 }
 
 function drawLoops(here, trace, moments, at) {
@@ -202,9 +207,11 @@ function loopTable(trace, moments) {
 }
 
 function draw() {
-  $("sides").classList.toggle("two", view.two);
-  $("second").hidden = sides[1].box.hidden = !view.two;
-  const most = Math.max(drawSide(0), view.two ? drawSide(1) : 0) - 1;
+  const two = view.two && traceOf(0)?.name !== traceOf(1)?.name;
+  $("sides").classList.toggle("two", two);
+  $("second").hidden = !view.two;
+  sides[1].box.hidden = !two;
+  const most = Math.max(drawSide(0), two ? drawSide(1) : 0) - 1;
   view.at = Math.min(view.at, most);
   $("at").max = most;
   $("at").value = view.at;
@@ -257,16 +264,14 @@ function theme() {
 const KEYS = {
   ArrowLeft: () => go(view.at - 1), ArrowRight: () => go(view.at + 1), Home: () => go(0), End: () => go(Infinity),
   j: () => goStep(view.step + 1), k: () => goStep(view.step - 1), f: () => cycle($("folio")), w: () => cycle($("walk0")),
-  v: () => cycle($("walk1")), c: () => $("two").click(), t: theme, " ": () => play(!timer),
+  v: () => cycle($("walk1")), n: () => cycle($("chapter")), c: () => $("two").click(), t: theme, " ": () => play(!timer),
 };
 
 function wire() {
-  const names = Object.keys(data.walks).filter((name) => name !== "anon");
   [0, 1].forEach((side) => {
-    choices($(`walk${side}`), names.map((name) => [name, name]), view.walks[side]);
     $(`walk${side}`).onchange = (event) => { view.walks[side] = event.target.value; go(Infinity); };
   });
-  $("two").checked = view.two;
+  $("chapter").onchange = (event) => openChapter(Number(event.target.value));
   $("two").onchange = (event) => { view.two = event.target.checked; draw(); };
   $("folio").onchange = (event) => { view.folio = Number(event.target.value); go(Infinity); };
   $("at").oninput = (event) => go(Number(event.target.value));
@@ -282,6 +287,7 @@ function wire() {
 }
 
 function listSteps() {
+  $("steps").replaceChildren();
   data.steps.forEach((one, number) => {
     if (one.skipped) $("steps").append(make("li", `… ${one.skipped.toLocaleString("en")} calls`, "gap"));
     const item = $("steps").appendChild(make("li"));
@@ -296,12 +302,22 @@ function listSteps() {
   });
 }
 
-$("title").textContent = data.name;
-$("about").textContent = data.about;
-$("source").textContent = data.scenario;
-$("notes").append(...data.notes.map((note) => make("li", note)));
-$("legend").insertAdjacentHTML("beforeend", data.legend);
-listSteps();
+function openChapter(number) {
+  data = book.chapters[number];
+  Object.assign(view, { folio: null, walks: data.open.walks.slice(), two: data.open.two });
+  $("title").textContent = data.name;
+  $("about").textContent = data.about;
+  $("source").textContent = data.scenario;
+  $("notes").replaceChildren(...data.notes.map((note) => make("li", note)));
+  [0, 1].forEach((side) => choices($(`walk${side}`), data.names.map((name) => [name, name]), view.walks[side]));
+  $("two").checked = view.two;
+  listSteps();
+  goStep(data.steps.length - 1);
+}
+
+$("legend").insertAdjacentHTML("beforeend", book.legend);
+choices($("chapter"), book.chapters.map((one, n) => [n, `${n + 1}: ${one.about || one.name}`]), 0);
+$("choice").hidden = book.chapters.length < 2;
 wire();
-goStep(view.step);
+openChapter(0);
 })();
