@@ -28,6 +28,7 @@ from ksm_rmap.model.state import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ksm_rmap.check.menu import Menu
     from ksm_rmap.model.calls import Call
     from ksm_rmap.model.rules import Rules
     from ksm_rmap.walks.design import NamedWalk
@@ -105,28 +106,26 @@ class Found(NamedTuple):
     """Name of the search."""
 
 
-def breadth_first(begin: Subject, scope: Scope, *, seconds: float, depth: int = 99) -> Found:
-    """Return a shortest miss within `scope`, or how deep the search came in time."""
+def breadth_first(begin: Subject, menu: Menu, *, seconds: float, depth: int = 99) -> Found:
+    """Return a shortest miss of all histories of `menu`, or how deep the search came in time."""
     clock, steps = time.monotonic(), 0
     level: list[tuple[Subject, tuple[Call, ...]]] = [(begin, ())]
     seen = {begin}
     for done in range(depth):
         following: list[tuple[Subject, tuple[Call, ...]]] = []
         for subject, calls in level:
-            here = Enabled(subject.state, scope)
-            for kind in scope.chosen:
-                for call in here.calls(kind):
-                    after = subject.apply(call)
-                    steps += 1
-                    if after in seen:
-                        continue
-                    seen.add(after)
-                    missed = after.judge()
-                    if missed:
-                        path = (*calls, call)
-                        spent = time.monotonic() - clock
-                        return Found(path, missed, steps, len(path), spent, "breadth first")
-                    following.append((after, (*calls, call)))
+            for _, call in menu.calls(subject.state):
+                after = subject.apply(call)
+                steps += 1
+                if after in seen:
+                    continue
+                seen.add(after)
+                missed = after.judge()
+                if missed:
+                    path = (*calls, call)
+                    spent = time.monotonic() - clock
+                    return Found(path, missed, steps, len(path), spent, "breadth first")
+                following.append((after, (*calls, call)))
             if time.monotonic() - clock > seconds:
                 return Found(None, (), steps, done, time.monotonic() - clock, "breadth first")
         level = following

@@ -7,7 +7,8 @@ Rules of this module:
    (`ksm_rmap.check.compare`); no trace, operation or field is treated specially.
 2. A walk is judged on the structures that were recorded, not on the model's; the judge is the
    oracle, over the recorded page tables. On trial are the KSM folios, for `rmap_walk_anon` the
-   ordinary ones.
+   ordinary ones. A reverse-map design, whose structures no kernel recorded, is judged on the
+   model's page tables, which agree.
 3. The first step that differs ends a trace, because the model's state is another one from there
    on; with `keep_going` the rest is compared as well, and a difference is told once while it
    lasts.
@@ -25,6 +26,7 @@ from ksm_rmap.check.recorded import Recorded, recorded_state, snapshot_of
 from ksm_rmap.check.trace import Step, Trace, TraceError, read_trace, trace_files
 from ksm_rmap.check.trace_calls import Outcome, Player, rules_of
 from ksm_rmap.walks import get
+from ksm_rmap.walks.trial import is_design, on_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -212,7 +214,7 @@ class _Replay:
 
     def __init__(self, trace: Trace, walks: dict[str, NamedWalk], *, keep_going: bool) -> None:
         self.trace = trace
-        self.player = Player(rules_of(trace))
+        self.player = Player(rules_of(trace), walks.values())
         self.names = Renaming()
         self.keep_going = keep_going
         self.walks = walks
@@ -264,6 +266,9 @@ class _Replay:
         plain = [number for number, folio in state.folios.pairs() if not folio.ksm]
         truths = {number: oracle.truth(state, number) for number in ksm} if self.walks else {}
         for name, walk in self.walks.items():
+            if is_design(walk):
+                self._judge_design(step, walk, recorded)
+                continue
             folios = plain if name == "anon" else ksm
             tally = self.report.walks[name]
             tally.states += bool(folios)
@@ -273,6 +278,17 @@ class _Replay:
                 truth = truths.get(number) or oracle.truth(state, number)
                 if missed := truth.difference(result.ptes):
                     tally.missed.append(self._missed(step, recorded, number, missed))
+
+    def _judge_design(self, step: Step, walk: NamedWalk, recorded: Recorded) -> None:
+        """Let a design look for the folios of the model, whose history it knows."""
+        state, tally = self.player.state, self.report.walks[walk.name]
+        folios = [n for n, f in state.folios.pairs() if f.mapcount and on_trial(walk, f)]
+        tally.states += bool(folios)
+        for number in folios:
+            result = walk(state, number)
+            tally.iterations += result.iterations
+            if missed := oracle.missed(state, number, result):
+                tally.missed.append(self._missed(step, recorded, number, missed))
 
     def _missed(
         self, step: Step, recorded: Recorded, number: int, missed: frozenset[tuple[int, int]]

@@ -23,11 +23,15 @@ from ksm_rmap.model.calls import Argument, Call
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import Scenario
-from ksm_rmap.model.state import PteKind, State
+from ksm_rmap.model.state import PteKind
 from ksm_rmap.walks import get
+from ksm_rmap.walks.trial import first_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from ksm_rmap.model.state import State
+    from ksm_rmap.walks import NamedWalk
 
 __all__ = ("SCAN_PASSES", "Outcome", "Player", "rules_of", "scenario_of", "trace_of")
 
@@ -77,8 +81,8 @@ class Player:
 
     """
 
-    def __init__(self, rules: Rules) -> None:
-        self.state = State(rules=rules)
+    def __init__(self, rules: Rules, walks: Iterable[NamedWalk] = ()) -> None:
+        self.state = first_state(rules, walks)
         self.mms = {0: 0}
         self._used = {0}
         self._held: list[_Held] = []

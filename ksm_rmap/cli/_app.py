@@ -70,6 +70,7 @@ def _parser() -> _Parser:
     _add_check(commands)
     _add_explore(commands)
     _add_replay(commands)
+    _add_compare(commands)
     return parser
 
 
@@ -153,6 +154,19 @@ def _add_replay(commands: Any) -> None:  # noqa: ANN401 - as above
     replay.add_argument(
         "--keep-going", action="store_true", help="go on after the first difference of a trace"
     )
+
+
+def _add_compare(commands: Any) -> None:  # noqa: ANN401 - as above
+    text = "what each reverse-map design costs on layouts that grow"
+    compare = _command(commands, "compare", text)
+    compare.add_argument(
+        "--layout", action="append", metavar="L", help="a layout; repeatable; default: all"
+    )
+    compare.add_argument(
+        "--walk", action="append", metavar="W", help="a design or walk; repeatable"
+    )
+    compare.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
+    compare.add_argument("--svg", metavar="DIR", help="write log-log pictures there as well")
 
 
 class _Version(argparse.Action):

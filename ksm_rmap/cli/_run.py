@@ -4,7 +4,8 @@ Which folios are walked:
 
 1. Every KSM folio that at least one entry maps, by each walk that was asked for; by all walks of
    KSM folios if none was.
-2. With `--walk anon`, every ordinary folio by that walk; with `--ordinary`, by all of them.
+2. With `--walk anon` or a reverse-map design, every ordinary folio by that walk; with
+   `--ordinary`, by all of them.
 3. With `--page P:N`, only the folio at page N of process P, whatever it is.
 """
 
@@ -19,6 +20,7 @@ from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import call_text, load
 from ksm_rmap.model.state import State
 from ksm_rmap.report.text import LEGEND, fit, folio_lines, ptes_text, short, verdict_line
+from ksm_rmap.walks.trial import first_state, is_design, on_trial
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from ksm_rmap.cli._terminal import Terminal
     from ksm_rmap.model.scenario import Scenario, Step
+    from ksm_rmap.model.state import State
     from ksm_rmap.walks import NamedWalk
 
 __all__ = ("run",)
@@ -45,17 +48,16 @@ class _Job(NamedTuple):
 
     def verdicts(self, state: State, only: int | None = None) -> Iterator[FolioVerdict]:
         """Yield the verdicts on `state`, by number of the folio."""
-        ordinary = self.ordinary or _ANON in self.walks
+        ordinary = self.ordinary or _ANON in self.walks or any(map(is_design, self.walks.values()))
         for folio, ptes in judged_folios(state, ordinary=ordinary, only=only):
             chosen = self._walks_of(state, folio, only)
             if chosen:
                 yield from judge(state, chosen, [(folio, ptes)])
 
     def _walks_of(self, state: State, folio: int, only: int | None) -> dict[str, NamedWalk]:
-        if state.folios[folio].ksm:
-            return {name: walk for name, walk in self.walks.items() if name != _ANON}
-        everything = self.ordinary or only is not None
-        return {n: walk for n, walk in self.walks.items() if everything or n == _ANON}
+        found = state.folios[folio]
+        everything = not found.ksm and (self.ordinary or only is not None)
+        return {n: walk for n, walk in self.walks.items() if everything or on_trial(walk, found)}
 
 
 class _Steps(NamedTuple):
@@ -113,9 +115,9 @@ def _folio_at(job: _Job, state: State) -> int:
 
 def _play(terminal: Terminal, job: _Job, *, show: bool, as_json: bool) -> _Steps:
     """Make the calls; with `show` print each step, or collect it for JSON."""
-    state, calls = State(rules=job.rules), 0
+    state, calls = first_state(job.rules, job.walks.values()), 0
     states: list[dict[str, Any]] = []
-    made = job.scenario.states(walks.get("full"), rules=job.rules, walks=walks.get)
+    made = job.scenario.states(walks.get("full"), walks=walks.get, begin=state)
     for calls, step in enumerate(made, 1):
         state = step.state
         terminal.progress(f"{job.scenario.name}: {calls} calls")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ksm_rmap.model._fault import NO_NODE, copy_folio, unshare
 from ksm_rmap.model._rmap import put_anon_vma
-from ksm_rmap.model.events import FolioUpgraded
+from ksm_rmap.model.events import FolioMerged, FolioUpgraded
 from ksm_rmap.model.state import (
     Folio,
     ItemKey,
@@ -299,6 +299,8 @@ def _append(d: Draft, mm: MmDraft, vma: Vma, item: RmapItem, node: int) -> None:
     _store(d, mm, stable)
     folio, content, items = d.nodes[node]
     d.nodes = d.nodes.with_item(node, StableNode(folio, content, (item.key, *items)))
+    if d.events is not None:
+        d.events.append(FolioMerged(folio, vma, item.address))
 
 
 # Items

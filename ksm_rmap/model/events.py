@@ -31,6 +31,7 @@ __all__ = (
     "Exited",
     "FolioBorn",
     "FolioFreed",
+    "FolioMerged",
     "FolioOwned",
     "FolioUpgraded",
     "Forked",
@@ -91,6 +92,14 @@ class FolioUpgraded(NamedTuple):
 
     folio: int
     mm: int
+    page: int
+
+
+class FolioMerged(NamedTuple):
+    """`stable_tree_append`: ksmd notes that `page` of `vma` maps, or will map, the KSM folio."""
+
+    folio: int
+    vma: Vma
     page: int
 
 
@@ -170,7 +179,8 @@ class VmaCopied(NamedTuple):
 class VmaMoved(NamedTuple):
     """mremap moved the entries of `pages` pages at `start` of `source` to `to` in `vma`.
 
-    `vma` is the copy, or the neighbour that took the range. The source is still mapped.
+    `vma` is the copy, or the neighbour that took the range: an unfaulted source may have been that
+    neighbour itself. `source` is as it was before; its range is still mapped.
     """
 
     source: Vma
@@ -206,6 +216,7 @@ Event = (
     | FolioBorn
     | FolioOwned
     | FolioUpgraded
+    | FolioMerged
     | FolioFreed
     | VmaAdded
     | VmaFaulted

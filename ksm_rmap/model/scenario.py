@@ -183,14 +183,16 @@ class Scenario:
         *,
         rules: Rules | None = None,
         walks: Callable[[str], Walk] | None = None,
+        begin: State | None = None,
     ) -> Iterator[Step]:
         """Make the calls one after the other; yield each with the state after it.
 
         `walk` is what swap-out and migration use, unless a line says `via NAME` and `walks`
-        finds walks by name. `rules` take precedence over those of the text. A call that
-        fails unexpectedly, or does not fail as expected, raises ScenarioError.
+        finds walks by name. `rules` take precedence over those of the text; `begin`, an empty
+        state, over both. A call that fails unexpectedly, or does not fail as expected, raises
+        ScenarioError.
         """
-        state = State(rules=rules or self.rules or Rules())
+        state = begin or State(rules=rules or self.rules or Rules())
         for planned in self._plan():
             state = self._made(planned, state, walk, walks)
             yield Step(planned.line, planned.call, state)

@@ -65,6 +65,7 @@ def call_within(seconds: float, function: Callable[[], T], what: str) -> T:
     finally:
         armed = False
         left = max(delay - (time.monotonic() - begun), _AGAIN / 1000) if delay else 0
+        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm now would meet the handler of before
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, left, interval)
 

@@ -46,19 +46,38 @@ def ksm_names() -> tuple[str, ...]:
 def get(name: str) -> NamedWalk:
     """Return the walk named `name`: registered, `module:function` or `path/file.py:function`.
 
-    `WalkError` says what is wrong if there is none of that name or it cannot be loaded.
+    A reverse-map design (`ksm_rmap.walks.designs`), or a class of the user's own that is one,
+    becomes a `DesignWalk`, which works on states that record their history. `WalkError` says
+    what is wrong if there is none of that name or it cannot be loaded.
     """
     design = _DESIGNS.get(name)
     if design is not None:
         return design
+    from ksm_rmap.walks import designs  # noqa: PLC0415 - loaded only when a design is asked for
+
+    if name in designs.names():
+        return designs.DesignWalk(designs.get(name))
     if ":" in name or name.endswith(".py"):
-        return load(name)
-    close = difflib.get_close_matches(name, _DESIGNS)
+        return _own(name)
+    close = difflib.get_close_matches(name, (*_DESIGNS, *designs.names()))
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise WalkError(
         f"unknown walk {name!r}{hint}; known: {', '.join(_DESIGNS)}; "
         "or module:function, or file.py:function"
     )
+
+
+def _own(name: str) -> NamedWalk:
+    """Return a walk of the user's own; a class that is a `Design` becomes a walk."""
+    from ksm_rmap.walks import designs  # noqa: PLC0415 - as above
+
+    walk = load(name)
+    if isinstance(walk.function, type) and issubclass(walk.function, designs.Design):
+        try:
+            return designs.DesignWalk(walk.function(), name)
+        except Exception as error:
+            raise WalkError(f"walk {name!r}: {type(error).__name__}: {error}") from error
+    return walk
 
 
 def describe(name: str) -> str:

@@ -19,6 +19,7 @@ from ksm_rmap.walks.designs.anon_vma_list import ANON_VMA_LIST
 from ksm_rmap.walks.designs.anon_vma_tree import ANON_VMA_TREE, ANON_VMA_TREE_ANON
 from ksm_rmap.walks.designs.anonmm import ANONMM, ANONMM_CHAINS, ANONMM_VMAS
 from ksm_rmap.walks.designs.base import Cost, Design, Search, work
+from ksm_rmap.walks.designs.candidates import KSM_ANCHOR, KSM_CHAIN
 from ksm_rmap.walks.designs.cow_context import COW_CONTEXT, COW_CONTEXT_REPAIRED
 from ksm_rmap.walks.designs.pte_chain import PTE_CHAIN
 from ksm_rmap.walks.designs.run import DesignMiss, DesignRun, DesignWalk, side_of
@@ -54,6 +55,8 @@ _DESIGNS: dict[str, Design[Any]] = {
         COW_CONTEXT_REPAIRED,
         ANON_VMA_LAZY,
         ANON_VMA_LAZY_ALL,
+        KSM_ANCHOR,
+        KSM_CHAIN,
     )
 }
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model.state import State, Vma
     from ksm_rmap.walks.result import WalkResult
 
-__all__ = ("AnonVma", "AvcDesign", "Linked", "Links", "Side")
+__all__ = ("AnonVma", "AvcDesign", "Home", "Linked", "Links", "Side")
 
 Links = SortedMap[None] | FrozenIntervalTree[int]
 """What an anon_vma keeps: the numbers of its VMAs, in a list or in an interval tree."""
@@ -76,7 +76,7 @@ class Linked(NamedTuple):
     """The anon_vmas it is linked to, the newest link first."""
 
 
-class _Home(NamedTuple):
+class Home(NamedTuple):
     """`folio->mapping` and `folio->index`."""
 
     anon_vma: int
@@ -91,7 +91,7 @@ class Side(NamedTuple):
     """By `place(mm, start)`."""
     where: SortedMap[tuple[int, int]] = SortedMap()
     """By number of the VMA: `(mm, start)`."""
-    folios: SortedMap[_Home] = SortedMap()
+    folios: SortedMap[Home] = SortedMap()
     next_id: int = 0
 
 
@@ -166,7 +166,7 @@ class AvcDesign(TableDesign[Side]):
         vma = event.vma
         own = side.vmas[place(*vma.key)].anon_vma
         home = own if event.exclusive else side.anon_vmas[own].root
-        noted = _Home(home, event.page - vma.start + self.offset_of(vma))
+        noted = Home(home, event.page - vma.start + self.offset_of(vma))
         return side._replace(folios=side.folios.with_item(event.folio, noted))
 
     def _prepare(self, side: Side, event: VmaFaulted, _: State) -> Side:
@@ -300,13 +300,19 @@ class AvcDesign(TableDesign[Side]):
     def walk(self, side: Side, state: State, folio: int) -> WalkResult:
         """Try the VMAs that the page's anon_vma yields, each where it has the page's index."""
         search = Search(state, folio)
-        home: _Home | None = side.folios.get(folio)
-        if home is not None and home.anon_vma in side.anon_vmas:
-            for number in self.query(side.anon_vmas[home.anon_vma].links, home.page_index):
-                mm, start = side.where[number]
-                vma: Vma = state.mms[mm].vmas[start]
-                search.visit_vma(vma, vma.start + home.page_index - self.offset_of(vma))
+        home: Home | None = side.folios.get(folio)
+        if home is not None:
+            self.search_home(search, side, state, home)
         return search.result()
+
+    def search_home(self, search: Search, side: Side, state: State, home: Home) -> None:
+        """Try the VMAs at one index of one anon_vma; nothing if that is freed."""
+        if home.anon_vma not in side.anon_vmas:
+            return
+        for number in self.query(side.anon_vmas[home.anon_vma].links, home.page_index):
+            mm, start = side.where[number]
+            vma: Vma = state.mms[mm].vmas[start]
+            search.visit_vma(vma, vma.start + home.page_index - self.offset_of(vma))
 
     def objects(self, side: Side) -> Mapping[Hashable, Hashable]:
         """Return the anon_vmas (their counters as content) and the avcs."""

@@ -9,9 +9,8 @@ Rules of this module:
 
 1. As written (`cow_context`): what the source does, errors of a first draft included.
    A `Repair` is the smallest change against one kind of miss; `cow_context-repaired` has all.
-2. Where the source was not read closely enough, the reading that misses less is taken: an offset
-   is replaced for the moved range and not for the whole VMA it joined; of a split both pieces are
-   registered again; of a merge everything is removed before anything is added.
+2. Where the notes on the source leave a choice, the reading that misses less is taken: of a split
+   both pieces are registered again; of a merge everything is removed before anything is added.
 3. A context lives while its process, a child's context or a folio needs it.
 
 Left out: KSM (the source has no part for it), locks and their absence, allocation failures.
@@ -275,9 +274,7 @@ class CowContext(TableDesign[Side]):
         source, vma = event.source, event.vma
         if vma.anon_vma is None or source.anon_vma is None:
             return side
-        first = event.start - _offset(source)
-        span = (first, first + event.pages - 1)
-        old, new = _offset(source), _offset(vma)
+        span, old, new = _range(vma), _offset(source), _offset(vma)
         number = side.of_mm[vma.mm]
         context = side.contexts[number]
         if Repair.KEEP_SOURCE in self.repairs:

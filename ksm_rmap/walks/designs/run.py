@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ("DesignMiss", "DesignRun", "DesignWalk", "side_of")
 
-_PAIR = 2
-
 
 def side_of(design: Design[Any], state: State) -> Any:  # noqa: ANN401 - each design has its own
     """Return the side state of `design` in `state`, which must have been recorded.
@@ -60,7 +58,7 @@ def side_of(design: Design[Any], state: State) -> Any:  # noqa: ANN401 - each de
                 side = design.handle(side, event, state)
             except Exception as error:
                 raise WalkError(f"design {design.name!r} at {event}: {_said(error)}") from error
-        step.notes[design] = side
+    record.notes[design] = side
     return side
 
 
@@ -75,9 +73,6 @@ class DesignWalk:
     Of a KSM folio that the design has no answer for it finds what the walk `full` finds, so that
     swapping and migrating go on; `Design.ksm` tells whether an answer is the design's own.
     """
-
-    needs_recording = True
-    """The states that it is given must come from `recording(State())`."""
 
     def __init__(self, design: Design[Any], name: str | None = None) -> None:
         self.design = design

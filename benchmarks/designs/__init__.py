@@ -1,0 +1,1 @@
+"""The designs of the reverse map on trial."""
