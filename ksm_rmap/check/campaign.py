@@ -13,20 +13,32 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ksm_rmap.check.exploration import LevelCount
+from ksm_rmap.check.search import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from ksm_rmap.check.checkpoint import Saved
     from ksm_rmap.check.crew import Crew
-    from ksm_rmap.check.search import Found, Key, Level, Round
+    from ksm_rmap.check.search import Key, Level, Round, Snapshot
 
 __all__ = ("Campaign", "Limits", "Outcome")
 
 SLICE = 0.25
 """Seconds after which shards exchange what they found and the limits are looked at."""
+
+
+class Store(Protocol):
+    """Where a search is kept while nobody searches."""
+
+    def load(self) -> Saved | None:
+        """Return what is there, None if nothing is."""
+
+    def save(self, outcome: dict[str, Any], shards: Sequence[Snapshot]) -> None:
+        """Replace what is there."""
 
 
 class Limits(NamedTuple):
@@ -65,8 +77,10 @@ class Campaign:
         goals: Collection[str],
         limits: Limits,
         progress: Callable[[str], None] = lambda _: None,
+        store: Store | None = None,
     ) -> None:
         self.crew = crew
+        self.store = store
         self.goals = frozenset(goals)
         self.limits = limits
         self.outcome = Outcome()
@@ -79,15 +93,33 @@ class Campaign:
     def run(self) -> Outcome:
         """Search until something ends it."""
         self._empty = self._memory()
-        self._all("begin", self.goals)
+        resumed = self._begin()
         with self._interruptible(), _no_collector():
             while not self.outcome.ended:
-                self._close_level()
+                if not resumed:
+                    self._close_level()
+                resumed = False
                 if not self.outcome.ended:
                     self._expand_level()
-        self.outcome.seconds = time.monotonic() - self._start
+        self.outcome.seconds = self._elapsed()
         self._measure()
         return self.outcome
+
+    def _begin(self) -> bool:
+        """Begin, or take up what the checkpoint has; whether it had something."""
+        saved = self.store.load() if self.store else None
+        if saved is None:
+            self._all("begin", self.goals)
+            return False
+        self.outcome = _outcome(saved.outcome)
+        self._start -= self.outcome.seconds
+        if self.limits.depth is not None and len(self.outcome.levels) > self.limits.depth:
+            self.outcome.ended = "depth"
+        self._all("take_up", saved.snapshot)
+        return True
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._start
 
     def trail(self, key: Key) -> list[Key]:
         """Return the keys of a shortest way from the initial state to that with `key`."""
@@ -107,7 +139,7 @@ class Campaign:
         self._add(reports)
         out = self.outcome
         states = sum(report.states for report in reports)
-        now = time.monotonic() - self._start
+        now = self._elapsed()
         level = LevelCount(reports[0].depth, states, sum(r.transitions for r in reports), now)
         if not states:
             out.ended, out.frontier = "exhausted", 0
@@ -119,6 +151,7 @@ class Campaign:
             out.ended = "answered"
         elif level.depth == self.limits.depth:
             out.ended = "depth"
+            self._store()
         else:
             self._look_at_limits()
 
@@ -150,7 +183,7 @@ class Campaign:
     def _slice(self) -> float:
         left = SLICE
         if self.limits.seconds is not None:
-            left = min(left, self.limits.seconds - (time.monotonic() - self._start))
+            left = min(left, self.limits.seconds - self._elapsed())
         return max(left, 0.01)
 
     def _look_at_limits(self) -> None:
@@ -159,7 +192,7 @@ class Campaign:
         self._progress(self._situation())
         if self._interrupted:
             self.outcome.ended = "interrupted"
-        elif seconds is not None and time.monotonic() - self._start >= seconds:
+        elif seconds is not None and self._elapsed() >= seconds:
             self.outcome.ended = "seconds"
         elif memory is not None and self._used >= memory:
             self.outcome.ended = "memory"
@@ -169,11 +202,18 @@ class Campaign:
         found = f", {len(out.found)} misses" if out.found else ""
         return (
             f"depth {len(out.levels) - 1} done, {out.states} states{found}, "
-            f"{time.monotonic() - self._start:.0f} s, {self._used >> 20} MiB"
+            f"{self._elapsed():.0f} s, {self._used >> 20} MiB"
         )
 
+    def _store(self) -> None:
+        """Write a checkpoint, if one is wanted."""
+        if self.store:
+            self.outcome.seconds = self._elapsed()
+            self.store.save(_as_json(self.outcome), self._all("snapshot"))
+
     def _stop_in_level(self) -> None:
-        """Add up what an unfinished level has brought so far."""
+        """Add up what an unfinished level has brought so far, after a checkpoint without it."""
+        self._store()
         reports: list[Level] = self._all("report")
         self._add(reports)
         unseen = self.outcome.frontier - sum(r.expanded for r in reports)
@@ -205,6 +245,36 @@ class Campaign:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    found = {goal: [entry.state.hex(), entry.key] for goal, entry in outcome.found.items()}
+    return {
+        "levels": [list(level) for level in outcome.levels],
+        "found": found,
+        "met": outcome.met,
+        "steps": outcome.steps,
+        "marks": outcome.marks,
+        "states": outcome.states,
+        "frontier": outcome.frontier,
+        "seconds": outcome.seconds,
+    }
+
+
+def _outcome(saved: dict[str, Any]) -> Outcome:
+    return Outcome(
+        levels=tuple(LevelCount(*level) for level in saved["levels"]),
+        found={
+            goal: Found(len(state) // 2, bytes.fromhex(state), key)
+            for goal, (state, key) in saved["found"].items()
+        },
+        met=saved["met"],
+        steps=Counter(saved["steps"]),
+        marks=Counter(saved["marks"]),
+        states=saved["states"],
+        frontier=saved["frontier"],
+        seconds=saved["seconds"],
+    )
 
 
 @contextmanager

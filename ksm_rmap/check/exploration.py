@@ -7,7 +7,7 @@ No analogue in the kernel. An `Exploration` is data: `str` is what a reviewer pa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap.check.judged import AGAINST_FULL, PERSISTENT, TRUTH
 from ksm_rmap.check.verdict import MISSED, NONE_FOUND
@@ -26,8 +26,7 @@ _SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LevelCount:
+class LevelCount(NamedTuple):
     """What was found at one depth."""
 
     depth: int

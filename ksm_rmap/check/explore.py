@@ -15,11 +15,13 @@ Rules of this module:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from ksm_rmap import walks as registry
 from ksm_rmap.check.campaign import Campaign, Limits
 from ksm_rmap.check.canonical import encode
+from ksm_rmap.check.checkpoint import Checkpoint
 from ksm_rmap.check.crew import Forked, Here
 from ksm_rmap.check.exploration import Counterexample, Exploration
 from ksm_rmap.check.judged import KernelProblem
@@ -51,6 +53,7 @@ def explore(
     seconds: float | None = None,
     memory: int | None = None,
     workers: int = 1,
+    checkpoint: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exploration:
     """Try every sequence of calls in the scope of `menu` and return what was found.
@@ -63,10 +66,13 @@ def explore(
         seconds: time for the search; None: no limit.
         memory: bytes the search may take; None: no limit.
         workers: processes that search; the results are the same.
+        checkpoint: a file; if it is there, the search in it goes on, and what an unfinished
+            search knows is written to it.
         progress: is told how the search goes, about four times a second.
 
     A search also ends when every question is answered, and with Ctrl-C.
-    Raises WalkError for a walk that cannot be had or fails, ValueError for bad arguments.
+    Raises WalkError for a walk that cannot be had or fails, ValueError for bad arguments,
+    CheckpointError for a file that is of another search or damaged.
 
     """
     if workers < 1:
@@ -76,11 +82,20 @@ def explore(
     problem = KernelProblem(menu or Menu(), kernel, {walk.name: walk for walk in named})
     crew: Crew = Here(problem) if workers == 1 else Forked(problem, workers)
     try:
-        campaign = Campaign(crew, problem.goals, Limits(depth, seconds, memory), progress)
+        store = Checkpoint(checkpoint, _description(problem)) if checkpoint else None
+        campaign = Campaign(crew, problem.goals, Limits(depth, seconds, memory), progress, store)
         outcome = campaign.run()
         return _exploration(problem, campaign, outcome)
     finally:
         crew.close()
+
+
+def _description(problem: KernelProblem) -> dict[str, Any]:
+    """Return what makes this search another one than others, as JSON values."""
+    menu = dataclasses.asdict(problem.menu)
+    del menu["scope"]
+    menu["kinds"] = list(problem.menu.kinds)
+    return {"walks": list(problem.walks), "rules": repr(problem.rules), **menu}
 
 
 def _named(walk: str | Walk) -> NamedWalk:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ("Found", "Level", "Problem", "Round", "Shard", "key_of")
+__all__ = ("Found", "Level", "Problem", "Round", "Shard", "Snapshot", "key_of")
 
 Key = int
 """Digest of a state, 64 bits."""
@@ -88,6 +88,22 @@ class Level(NamedTuple):
     """New states by mark."""
 
 
+class Snapshot(NamedTuple):
+    """All that a shard knows, to be stored and taken up again."""
+
+    parents: dict[Key, Key]
+    frontier: list[tuple[Key, bytes]]
+    """States still to be expanded."""
+    coming: dict[Key, bytes]
+    depth: int
+    expanded: int
+    goals: frozenset[str]
+    found: dict[str, Found]
+    seconds: dict[str, float]
+    steps: Counter[str]
+    marks: Counter[str]
+
+
 class Shard:
     """The states whose keys leave the rest `index` when divided by `shards`."""
 
@@ -100,7 +116,9 @@ class Shard:
         self.frontier: list[tuple[Key, bytes]] = []
         """The states of the last finished level."""
         self.position = 0
-        """How many of them were expanded."""
+        """The first of them that was not expanded."""
+        self.expanded = 0
+        """How many of them were."""
         self.coming: dict[Key, bytes] = {}
         """The new states of the level that is being made."""
         self.depth = 0
@@ -111,7 +129,6 @@ class Shard:
         self._clear()
 
     def _clear(self) -> None:
-        self._transitions = 0
         self._found: dict[str, Found] = {}
         self._seconds: dict[str, float] = {}
         self._steps: Counter[str] = Counter()
@@ -150,6 +167,7 @@ class Shard:
                     sent.add(key)
                     batches[owner].append((key, parent, successor))
             self.position += 1
+            self.expanded += 1
         return Round(self.position == len(frontier), batches)
 
     def absorb(self, batches: Sequence[Iterable[Candidate]]) -> None:
@@ -179,7 +197,7 @@ class Shard:
             self.depth,
             len(self.coming),
             sum(self._steps.values()),
-            self.position,
+            self.expanded,
             dict(self._found),
             dict(self._seconds),
             Counter(self._steps),
@@ -190,11 +208,41 @@ class Shard:
         """Make the new states the frontier; goals `reached` are looked for no more."""
         self.frontier = sorted(self.coming.items())
         self.coming = {}
-        self.position = 0
+        self.position = self.expanded = 0
         self.depth += 1
         self.goals -= frozenset(reached)
         self._sent.clear()
         self._clear()
+
+    def snapshot(self) -> Snapshot:
+        """Return all that this shard knows."""
+        return Snapshot(
+            self.parents,
+            self.frontier[self.position :],
+            self.coming,
+            self.depth,
+            self.expanded,
+            self.goals,
+            self._found,
+            self._seconds,
+            self._steps,
+            self._marks,
+        )
+
+    def take_up(self, saved: Snapshot) -> None:
+        """Go on where the snapshot of a whole search was made: with what belongs to this shard.
+
+        The first shard takes the counters.
+        """
+        index, shards = self.index, self.shards
+        self.parents = {k: parent for k, parent in saved.parents.items() if k % shards == index}
+        self.frontier = sorted(entry for entry in saved.frontier if entry[0] % shards == index)
+        self.coming = {k: state for k, state in saved.coming.items() if k % shards == index}
+        self.depth, self.goals = saved.depth, saved.goals
+        if not index:
+            self.expanded = saved.expanded
+            self._found, self._seconds = saved.found, saved.seconds
+            self._steps, self._marks = saved.steps, saved.marks
 
     def parent_of(self, key: Key) -> Key | None:
         """Return the parent of a state; None: not of this shard. The initial one is its own."""

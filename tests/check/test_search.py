@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ksm_rmap.check.campaign import Campaign, Limits
+from ksm_rmap.check.checkpoint import Checkpoint, CheckpointError
 from ksm_rmap.check.crew import Forked, Here
 from ksm_rmap.check.search import Shard, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     from ksm_rmap.check.campaign import Outcome
 
@@ -140,7 +142,7 @@ def test_time_and_memory_end_a_search_in_the_middle_of_a_level() -> None:
     _, outcome = searched(Here(Grid(50, pause=0.002)), seconds=0.1)
     assert outcome.ended == "seconds"
     assert 0 < outcome.frontier <= 100
-    assert outcome.states > sum(level.states for level in outcome.levels)
+    assert outcome.states >= sum(level.states for level in outcome.levels)
     _, outcome = searched(Here(Grid(200)), memory=1)
     assert outcome.ended == "memory"
 
@@ -161,6 +163,49 @@ def test_a_search_in_another_thread_minds_no_signals() -> None:
     thread.start()
     thread.join()
     assert found[0].ended == "exhausted"
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (1, 3), (3, 1), (2, 3)])
+def test_a_stopped_search_goes_on_with_any_number_of_shards(
+    tmp_path: Path, before: int, after: int
+) -> None:
+    alone, whole = searched(Here(Grid(30)))
+    store = Checkpoint(str(tmp_path / "search"), {"grid": 30})
+    limits = Limits(seconds=0.15)
+    stopped = Campaign(Together(Grid(30, 0.001), before), GOALS, limits, store=store).run()
+    assert stopped.ended == "seconds"
+    campaign = Campaign(Together(Grid(30), after), GOALS, Limits(), store=store)
+    resumed = campaign.run()
+    assert (resumed.states, resumed.found, resumed.ended) == (961, whole.found, "exhausted")
+    assert (resumed.steps, resumed.marks) == (whole.steps, whole.marks)
+    assert list(map(counts, resumed.levels)) == list(map(counts, whole.levels))
+    assert resumed.seconds > 0.1
+    key = key_of(bytes((29, 30)))
+    assert campaign.trail(key) == alone.trail(key)
+
+
+def test_a_search_that_reached_its_depth_goes_deeper(tmp_path: Path) -> None:
+    store = Checkpoint(str(tmp_path / "search"), {})
+    first = Campaign(Here(Grid(9)), GOALS, Limits(depth=5), store=store).run()
+    assert (first.ended, first.states) == ("depth", 21)
+    again = Campaign(Here(Grid(9)), GOALS, Limits(depth=5), store=store).run()
+    assert (again.ended, again.states, again.steps) == ("depth", 21, first.steps)
+    deeper = Campaign(Here(Grid(9)), GOALS, Limits(depth=7), store=store).run()
+    assert (deeper.ended, deeper.states) == ("depth", 36)
+
+
+def test_a_checkpoint_of_another_search_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "search"
+    Campaign(Here(Grid(9)), GOALS, Limits(depth=3), store=Checkpoint(str(path), {"a": 1})).run()
+    with pytest.raises(CheckpointError, match="another search: a 1"):
+        Checkpoint(str(path), {"a": 2}).load()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="damaged"):
+        Checkpoint(str(path), {"a": 1}).load()
+    for text in (b"", b"[]", b"{}\n", b"\x00\xff"):
+        path.write_bytes(text)
+        with pytest.raises(CheckpointError, match="no checkpoint"):
+            Checkpoint(str(path), {"a": 1}).load()
 
 
 def test_progress_is_told() -> None:
