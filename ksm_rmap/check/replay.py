@@ -17,13 +17,15 @@ Rules of this module:
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap.check import oracle
 from ksm_rmap.check.compare import Difference, Renaming, compare
 from ksm_rmap.check.recorded import Recorded, recorded_state, snapshot_of
-from ksm_rmap.check.trace import Step, Trace, TraceError, read_trace, trace_files
+from ksm_rmap.check.trace import Step, Trace, TraceError, read_trace, trace_files, trace_name
 from ksm_rmap.check.trace_calls import Outcome, Player, rules_of
 from ksm_rmap.walks import get
 from ksm_rmap.walks.trial import is_design, on_trial
@@ -92,18 +94,16 @@ class Tally:
     states: int = 0
     """States with a folio to walk."""
     iterations: int = 0
+    missed_states: int = 0
+    """States in which something was missed."""
     missed: list[Missed] = field(default_factory=list)
     """One for each folio and state with something missed."""
-
-    @property
-    def missed_states(self) -> int:
-        """States in which something was missed."""
-        return len({(missed.trace, missed.step) for missed in self.missed})
 
     def add(self, other: Tally) -> None:
         """Add the figures of `other`."""
         self.states += other.states
         self.iterations += other.iterations
+        self.missed_states += other.missed_states
         self.missed.extend(other.missed)
 
     def to_json(self) -> dict[str, int]:
@@ -187,6 +187,7 @@ def replay_paths(
     judges = {name: get(name) for name in walks}
     report = ReplayReport(walks={name: Tally() for name in walks})
     files = trace_files(paths)
+    names = Counter(trace_name(path) for path in files)
     for place, path in enumerate(files):
         if progress is not None:
             progress(place, len(files), path)
@@ -195,6 +196,8 @@ def replay_paths(
         except TraceError as error:
             report.skipped.append(str(error))
             continue
+        if names[trace.name] > 1:  # long/random-0001 beside random-0001
+            trace = trace._replace(name=f"{Path(path).parent.name}/{trace.name}")
         found = replay_trace(trace, walks=judges, keep_going=keep_going)
         report.traces.append(found)
         for name, tally in found.walks.items():
@@ -260,35 +263,32 @@ class _Replay:
         )
 
     def _judge(self, step: Step, recorded: Recorded) -> None:
-        """Let every walk look for every folio of a recorded state."""
-        state = recorded.state
-        ksm = [number for number, folio in state.folios.pairs() if folio.ksm]
-        plain = [number for number, folio in state.folios.pairs() if not folio.ksm]
-        truths = {number: oracle.truth(state, number) for number in ksm} if self.walks else {}
+        """Let every walk look for every folio on trial."""
+        theirs = recorded.state
+        ksm = [number for number, folio in theirs.folios.pairs() if folio.ksm]
+        plain = [number for number, folio in theirs.folios.pairs() if not folio.ksm]
         for name, walk in self.walks.items():
-            if is_design(walk):
-                self._judge_design(step, walk, recorded)
-                continue
-            folios = plain if name == "anon" else ksm
-            tally = self.report.walks[name]
-            tally.states += bool(folios)
-            for number in folios:
-                result = walk(state, number)
-                tally.iterations += result.iterations
-                truth = truths.get(number) or oracle.truth(state, number)
-                if missed := truth.difference(result.ptes):
-                    tally.missed.append(self._missed(step, recorded, number, missed))
+            if is_design(walk):  # knows the history of the model's folios only
+                ours = self.player.state
+                mine = [n for n, f in ours.folios.pairs() if f.mapcount and on_trial(walk, f)]
+                self._try(step, recorded, name, ours, mine)
+            else:
+                self._try(step, recorded, name, theirs, plain if name == "anon" else ksm)
 
-    def _judge_design(self, step: Step, walk: NamedWalk, recorded: Recorded) -> None:
-        """Let a design look for the folios of the model, whose history it knows."""
-        state, tally = self.player.state, self.report.walks[walk.name]
-        folios = [n for n, f in state.folios.pairs() if f.mapcount and on_trial(walk, f)]
-        tally.states += bool(folios)
+    def _try(
+        self, step: Step, recorded: Recorded, name: str, state: State, folios: list[int]
+    ) -> None:
+        """Let one walk look for `folios` in `state`, and count what it does."""
+        tally = self.report.walks[name]
+        found = []
         for number in folios:
-            result = walk(state, number)
+            result = self.walks[name](state, number)
             tally.iterations += result.iterations
             if missed := oracle.missed(state, number, result):
-                tally.missed.append(self._missed(step, recorded, number, missed))
+                found.append(self._missed(step, recorded, number, missed))
+        tally.states += bool(folios)
+        tally.missed_states += bool(found)
+        tally.missed.extend(found)
 
     def _missed(
         self, step: Step, recorded: Recorded, number: int, missed: frozenset[tuple[int, int]]

@@ -38,6 +38,7 @@ __all__ = (
     "read_trace",
     "trace_bytes",
     "trace_files",
+    "trace_name",
 )
 
 FORMAT = 1
@@ -332,12 +333,17 @@ def parse_trace(data: bytes, name: str = "trace") -> Trace:
             steps.append(_step(line, number - 2))
     except _BadError as bad:
         raise TraceError(name, number, str(bad)) from None
-    return Trace(Path(name).name.split(".")[0], header, tuple(steps))
+    return Trace(trace_name(name), header, tuple(steps))
 
 
 def _text(data: bytes) -> str:
     gzip_magic = b"\x1f\x8b"
     return (gzip.decompress(data) if data.startswith(gzip_magic) else data).decode()
+
+
+def trace_name(path: str) -> str:
+    """Return what the trace in a file is called: the file without folders and suffixes."""
+    return Path(path).name.split(".")[0]
 
 
 def read_trace(path: str) -> Trace:

@@ -146,6 +146,24 @@ def test_a_divergence_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [entry["trace"] for entry in report.to_json()["diverged"]] == ["bad"]
 
 
+def test_traces_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    trace = under(named("hand-multi-vma-move"), "6.18 multi_vma_move=off")
+    for folder in ("short", "long"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "random-0001.jsonl.gz"
+        path.write_bytes(trace_bytes(trace.header, trace.steps))
+    report = replay_paths([str(tmp_path)])
+    assert [found.trace for found in report.diverged] == ["long/random-0001", "short/random-0001"]
+
+
+def test_a_trace_that_is_given_twice_counts_twice() -> None:
+    path = str(DATA / "hand-move-then-merge.jsonl.gz")
+    once = replay_paths([path], walks=["address"]).to_json()["walks"]["address"]
+    twice = replay_paths([path, path], walks=["address"]).to_json()["walks"]["address"]
+    assert once["missed_states"] > 0
+    assert twice == {figure: 2 * count for figure, count in once.items()}
+
+
 def test_progress_is_told_before_each_file() -> None:
     paths = [str(path) for path in sorted(DATA.iterdir())[:2]]
     told: list[tuple[int, int, str]] = []
