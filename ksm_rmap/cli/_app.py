@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ksm_rmap.cli._terminal import BAD_INPUT, CLOSED_PIPE, Terminal, UsageError
 from ksm_rmap.model.scenario import ScenarioError, rules_from_text
+from ksm_rmap.report.export import FORMATS
 from ksm_rmap.walks.errors import WalkError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _parser() -> _Parser:
     _add_check(commands)
     _add_explore(commands)
     _add_replay(commands)
+    _add_export(commands)
     _add_compare(commands)
     return parser
 
@@ -167,6 +169,16 @@ def _add_compare(commands: Any) -> None:  # noqa: ANN401 - as above
     )
     compare.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
     compare.add_argument("--svg", metavar="DIR", help="write log-log pictures there as well")
+
+
+def _add_export(commands: Any) -> None:  # noqa: ANN401 - as above
+    export = _command(commands, "export", "write a scenario in another form")
+    export.add_argument("scenario", metavar="SCENARIO", help="a file, - or a bundled scenario")
+    forms = "; ".join(f"{name}: {form.text}" for name, form in FORMATS.items())
+    export.add_argument("--to", required=True, metavar="FORMAT", help=forms)
+    export.add_argument("-o", dest="output", metavar="FILE", help="write to FILE (.gz: packed)")
+    export.add_argument("--walk", action="append", metavar="W", help=_WALK)
+    export.add_argument("--rules", type=_rules, metavar="R", help=_RULES)
 
 
 class _Version(argparse.Action):
