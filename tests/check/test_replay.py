@@ -233,6 +233,13 @@ def test_the_figures_of_the_walks_are_in_the_json(judged: ReplayReport) -> None:
     assert set(found["full"]) == {"states", "missed_states", "iterations"}
 
 
+def test_a_reverse_map_design_is_judged_on_the_page_tables_of_the_model() -> None:
+    report = replay_paths([str(DATA)], walks=["pte_chain"])
+    assert report.diverged == []
+    assert report.walks["pte_chain"].states > 0
+    assert report.walks["pte_chain"].missed == []
+
+
 def test_an_unknown_walk_is_refused() -> None:
     with pytest.raises(WalkError, match="unknown walk 'fulll'"):
         replay_paths([str(DATA)], walks=["fulll"])

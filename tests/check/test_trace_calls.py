@@ -112,6 +112,12 @@ def test_the_first_line_tells_where_a_scenario_comes_from() -> None:
     assert scenario_of(TRACES[0]).title == f"trace {TRACES[0].name}: {TRACES[0].header['kernel']}"
 
 
+def test_what_a_process_did_that_is_not_there_is_left_out() -> None:
+    trace = TRACES[0]
+    nobody = trace.steps[0]._replace(op={"op": "read", "p": 5, "s": 0}, result="ESRCH")
+    assert scenario_of(trace._replace(steps=(nobody,))).operations() == "rules 6.18"
+
+
 # A scenario as a trace
 
 
