@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ksm_rmap.check.menu import Menu
     from ksm_rmap.model.scenario import Scenario
 
-__all__ = ("Counterexample", "Exploration", "LevelCount")
+__all__ = ("Counterexample", "Exploration", "LevelCount", "Wandering")
 
 _SENTENCES = {
     TRUTH: "misses",
@@ -74,12 +74,48 @@ class Counterexample:
         return "\n".join((head, *lines))
 
 
+Answers = dict[str, Counterexample | None]
+"""The answer to each question about a walk; None: no such sequence was found."""
+
+
+def answers_json(answers: Answers) -> dict[str, Any]:
+    """Return the answers about one walk as JSON values."""
+    truth = answers.get(TRUTH)
+    result: dict[str, Any] = {"verdict": NONE_FOUND if truth is None else MISSED}
+    if truth is not None:
+        result.update(truth.to_json())
+    for question in (AGAINST_FULL, PERSISTENT):
+        if question in answers:
+            found = answers[question]
+            result[question] = None if found is None else found.to_json()
+    return result
+
+
+def verdict_lines(walks: dict[str, Answers]) -> list[str]:
+    """Return the lines for people about all walks; equal sequences of a walk only once."""
+    lines = []
+    for name, answers in walks.items():
+        shown: set[str] = set()
+        for example in filter(None, answers.values()):
+            text = str(example.scenario)
+            if text in shown:
+                head = str(example).splitlines()[0].rstrip(":")
+                lines.append(f"{head}: the same sequence")
+            else:
+                lines.append(str(example))
+            shown.add(text)
+        none = [question for question, answer in answers.items() if answer is None]
+        if none:
+            lines.append(f"{name}: no miss found for: {', '.join(none)}")
+    return lines
+
+
 @dataclass(frozen=True, slots=True)
 class Exploration:
     """The outcome of `explore`. Immutable."""
 
-    walks: dict[str, dict[str, Counterexample | None]]
-    """For each walk the answer to each question; None: no such sequence was found."""
+    walks: dict[str, Answers]
+    """For each walk the answers to the questions."""
     menu: Menu
     rules: str
     ended: str
@@ -134,7 +170,7 @@ class Exploration:
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
         result: dict[str, Any] = {
-            "walks": {name: self._walk_json(name) for name in self.walks},
+            "walks": {name: answers_json(answers) for name, answers in self.walks.items()},
             "rules": self.rules,
             "states": self.states,
             "transitions": self.transitions,
@@ -157,43 +193,8 @@ class Exploration:
             result["bytes_per_state"] = self.bytes_per_state
         return result
 
-    def _walk_json(self, name: str) -> dict[str, Any]:
-        answers = self.walks[name]
-        truth = answers.get(TRUTH)
-        result: dict[str, Any] = {"verdict": NONE_FOUND if truth is None else MISSED}
-        if truth is not None:
-            result.update(truth.to_json())
-        for question in (AGAINST_FULL, PERSISTENT):
-            if question in answers:
-                found = answers[question]
-                result[question] = None if found is None else found.to_json()
-        return result
-
     def __str__(self) -> str:
-        return "\n".join((*self._verdicts(), *self._statistics()))
-
-    def _verdicts(self) -> list[str]:
-        lines = []
-        for name, answers in self.walks.items():
-            found = [answer for answer in answers.values() if answer is not None]
-            lines += self._distinct(found)
-            none = [question for question, answer in answers.items() if answer is None]
-            if none:
-                lines.append(f"{name}: no miss found for: {', '.join(none)}")
-        return lines
-
-    def _distinct(self, found: list[Counterexample]) -> list[str]:
-        """Return the counterexamples of one walk; those of equal scenarios only once."""
-        lines, shown = [], {}
-        for example in found:
-            text = str(example.scenario)
-            if text in shown:
-                head = str(example).splitlines()[0].rstrip(":")
-                lines.append(f"{head}: the same sequence")
-            else:
-                lines.append(str(example))
-            shown[text] = example
-        return lines
+        return "\n".join((*verdict_lines(self.walks), *self._statistics()))
 
     def _statistics(self) -> list[str]:
         size = "" if self.bytes_per_state is None else f", {self.bytes_per_state} bytes a state"
@@ -217,3 +218,44 @@ class Exploration:
             self.ended, f", stopped by {self.ended}, {self.frontier} states left to expand"
         )
         return f"every sequence of at most {self.depth} calls{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wandering:
+    """The outcome of `wander`. Immutable."""
+
+    walks: dict[str, Answers]
+    """For each walk the answers to the questions; the sequences are minimal, not shortest."""
+    rules: str
+    seed: int
+    number: int
+    """Random walks made."""
+    steps: int
+    """Calls made in all of them."""
+    seconds: float
+    workers: int
+
+    @property
+    def missed(self) -> bool:
+        """Whether some walk misses an entry."""
+        return any(answers.get(TRUTH) is not None for answers in self.walks.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        return {
+            "walks": {name: answers_json(answers) for name, answers in self.walks.items()},
+            "rules": self.rules,
+            "seed": self.seed,
+            "examples": self.number,
+            "steps": self.steps,
+            "workers": self.workers,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __str__(self) -> str:
+        rate = self.steps / self.seconds if self.seconds else 0.0
+        ending = (
+            f"{self.number} random walks of {self.steps} calls in all, seed {self.seed} "
+            f"({self.seconds:.1f} s, {rate:.0f} calls/s, {self.workers} workers)"
+        )
+        return "\n".join((*verdict_lines(self.walks), ending))

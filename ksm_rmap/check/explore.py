@@ -23,11 +23,12 @@ from ksm_rmap.check.campaign import Campaign, Limits
 from ksm_rmap.check.canonical import encode
 from ksm_rmap.check.checkpoint import Checkpoint
 from ksm_rmap.check.crew import Forked, Here
-from ksm_rmap.check.exploration import Counterexample, Exploration
+from ksm_rmap.check.exploration import Answers, Counterexample, Exploration, Wandering
 from ksm_rmap.check.judged import KernelProblem
 from ksm_rmap.check.menu import Menu
 from ksm_rmap.check.reduce import scenario_of
-from ksm_rmap.check.search import key_of
+from ksm_rmap.check.search import Shard, key_of
+from ksm_rmap.check.swarm import Wanderer, made, swarm
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.state import State
 from ksm_rmap.walks import NamedWalk, Walk, WalkError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from ksm_rmap.check.search import Key
     from ksm_rmap.model.calls import Call
 
-__all__ = ("explore",)
+__all__ = ("explore", "wander")
 
 
 def explore(
@@ -75,12 +76,8 @@ def explore(
     CheckpointError for a file that is of another search or damaged.
 
     """
-    if workers < 1:
-        raise ValueError(f"explore: workers must be at least 1, not {workers}")
-    kernel = rules if isinstance(rules, Rules) else Rules.preset(rules) if rules else Rules()
-    named = [_named(walk) for walk in walks or registry.ksm_names()]
-    problem = KernelProblem(menu or Menu(), kernel, {walk.name: walk for walk in named})
-    crew: Crew = Here(problem) if workers == 1 else Forked(problem, workers)
+    problem = _problem(walks, menu, rules, workers)
+    crew = _crew([Shard(problem, index, workers) for index in range(workers)])
     try:
         store = Checkpoint(checkpoint, _description(problem)) if checkpoint else None
         campaign = Campaign(crew, problem.goals, Limits(depth, seconds, memory), progress, store)
@@ -88,6 +85,57 @@ def explore(
         return _exploration(problem, campaign, outcome)
     finally:
         crew.close()
+
+
+def wander(
+    walks: Sequence[str | Walk] = (),
+    *,
+    menu: Menu | None = None,
+    rules: Rules | str | None = None,
+    number: int = 1000,
+    steps: int = 40,
+    seed: int = 0,
+    seconds: float | None = None,
+    workers: int = 1,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Wandering:
+    """Make `number` random walks of `steps` calls in the scope of `menu`, and reduce the misses.
+
+    For depths that `explore` does not reach: the sequences are minimal, but there may be shorter
+    ones. Without `seconds` the results depend on `seed` only. Arguments and errors as `explore`.
+    """
+    problem = _problem(walks, menu, rules, workers)
+    crew = _crew([Wanderer(problem, seed, steps) for _ in range(workers)])
+    try:
+        found = swarm(crew, problem, walks=number, seconds=seconds, progress=progress)
+    finally:
+        crew.close()
+    answers: dict[str, Answers] = {}
+    for goal in problem.goals:
+        name, _, question = goal.rpartition(" ")
+        calls = found.calls.get(goal)
+        answers.setdefault(name, {})[question] = (
+            None
+            if calls is None
+            else _example(problem, goal, calls, made(problem, calls), found.met[goal])
+        )
+    return Wandering(
+        answers, problem.rules.name, seed, found.walks, found.steps, found.seconds, workers
+    )
+
+
+def _problem(
+    walks: Sequence[str | Walk], menu: Menu | None, rules: Rules | str | None, workers: int
+) -> KernelProblem:
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    kernel = rules if isinstance(rules, Rules) else Rules.preset(rules) if rules else Rules()
+    named = [_named(walk) for walk in walks or registry.ksm_names()]
+    return KernelProblem(menu or Menu(), kernel, {walk.name: walk for walk in named})
+
+
+def _crew(members: Sequence[object]) -> Crew:
+    return Here(members) if len(members) == 1 else Forked(members)
 
 
 def _description(problem: KernelProblem) -> dict[str, Any]:
@@ -108,14 +156,16 @@ def _named(walk: str | Walk) -> NamedWalk:
 
 
 def _exploration(problem: KernelProblem, campaign: Campaign, outcome: Outcome) -> Exploration:
-    answers: dict[str, dict[str, Counterexample | None]] = {}
+    answers: dict[str, Answers] = {}
     for goal in problem.goals:
         name, _, question = goal.rpartition(" ")
         found = outcome.found.get(goal)
         answers.setdefault(name, {})[question] = (
             None
             if found is None
-            else _counterexample(problem, goal, campaign.trail(found.key), outcome.met[goal])
+            else _example(
+                problem, goal, *_calls(problem, campaign.trail(found.key)), outcome.met[goal]
+            )
         )
     return Exploration(
         walks=answers,
@@ -134,11 +184,10 @@ def _exploration(problem: KernelProblem, campaign: Campaign, outcome: Outcome) -
     )
 
 
-def _counterexample(
-    problem: KernelProblem, goal: str, keys: Sequence[Key], seconds: float
+def _example(
+    problem: KernelProblem, goal: str, calls: Sequence[Call], state: State, seconds: float
 ) -> Counterexample:
-    """Return the calls that lead along `keys`, and what is missed after them."""
-    calls, state = _calls(problem, keys)
+    """Return the calls, which lead to `state`, with what is missed there."""
     name, _, question = goal.rpartition(" ")
     answer = problem.answer(state, name, question)
     scenario = scenario_of(calls, problem.rules)

@@ -45,7 +45,8 @@ class KernelProblem:
         self.menu = menu
         self.rules = rules
         self.walks = dict(judged)
-        self._full = walks.get("full")
+        self.full = walks.get("full")
+        """The walk that swap-out and migration use."""
 
     @property
     def goals(self) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ class KernelProblem:
         """
         for kind, call in self.menu.calls(state, born):
             try:
-                yield kind, call, call.apply(state, self._full)
+                yield kind, call, call.apply(state, self.full)
             except MmError:
                 continue
 
@@ -119,7 +120,7 @@ class KernelProblem:
     ) -> bool:
         """Whether what the walk misses of `folio` is an answer to `question`."""
         if question == AGAINST_FULL:
-            return not lost.isdisjoint(self._full(state, folio).ptes)
+            return not lost.isdisjoint(self.full(state, folio).ptes)
         return question == TRUTH or outlasts(state, folio, walk, lost)
 
     def answer(self, state: State, name: str, question: str) -> tuple[int, tuple[Pte, ...]] | None:

@@ -10,7 +10,7 @@ from ksm_rmap import walks
 from ksm_rmap.check import menu as menu_module
 from ksm_rmap.check import oracle
 from ksm_rmap.check.canonical import encode
-from ksm_rmap.check.explore import explore
+from ksm_rmap.check.explore import explore, wander
 from ksm_rmap.check.judged import AGAINST_FULL, PERSISTENT, TRUTH, KernelProblem
 from ksm_rmap.check.menu import MIGRATION_KINDS, PLAIN_KINDS, SWAP_KINDS, Menu
 from ksm_rmap.check.search import Shard
@@ -260,3 +260,27 @@ def test_json_has_what_the_text_has(found: Exploration) -> None:
     assert 0 < result["collision"] < 1e-6
     clean = explore(["index"], menu=Menu(1, 1, 1), depth=2).to_json()
     assert clean["walks"]["index"] == {"verdict": "none found", "full": None, "persistent": None}
+
+
+def test_random_walks_find_minimal_sequences_that_replay() -> None:
+    result = wander(["full", "address"], menu=Menu(2, 4, 1), number=150, seed=3)
+    examples = [e for answers in result.walks.values() for e in answers.values() if e]
+    assert len(examples) == 5
+    for example in examples:
+        assert set(example.missed) & replayed(example), str(example)
+        assert 5 <= example.steps <= 9
+    assert result.missed
+    assert str(result).splitlines()[-1].startswith("150 random walks of ")
+    assert result.to_json()["walks"]["full"]["verdict"] == "missed"
+    two = wander(["full", "address"], menu=Menu(2, 4, 1), number=150, seed=3, workers=2)
+    assert {n: list(map(str, a.values())) for n, a in two.walks.items()} == {
+        n: list(map(str, a.values())) for n, a in result.walks.items()
+    }
+    assert two.steps == result.steps
+
+
+def test_random_walks_end_in_time_or_where_nothing_is_enabled() -> None:
+    assert wander(["full"], number=10**9, seconds=0.2).number < 10**9
+    stuck = wander(["full"], menu=Menu(1, 1, 1, kinds=("munmap",)), number=30)
+    assert (stuck.steps, stuck.missed) == (0, False)
+    assert str(stuck).startswith("full: no miss found for: truth, persistent")

@@ -48,19 +48,8 @@ class Grid:
         return [g for g in goals if reached[g]], ["diagonal"] if x == y else []
 
 
-class Together:
-    """Several shards in this process."""
-
-    def __init__(self, problem: Grid, size: int) -> None:
-        self.size = size
-        self.shards = [Shard(problem, index, size) for index in range(size)]
-
-    def each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        called = zip(self.shards, arguments, strict=True)
-        return [getattr(shard, method)(*args) for shard, args in called]
-
-    def close(self) -> None:
-        pass
+def shards(problem: Grid, size: int) -> list[Shard]:
+    return [Shard(problem, index, size) for index in range(size)]
 
 
 GOALS = ("middle", "edge", "outside")
@@ -72,7 +61,7 @@ def searched(crew: Any, *, goals: Sequence[str] = GOALS, **limits: Any) -> tuple
 
 
 def test_levels_are_diagonals_until_the_square_is_exhausted() -> None:
-    _, outcome = searched(Here(Grid(6)))
+    _, outcome = searched(Here([Shard(Grid(6))]))
     assert [level.states for level in outcome.levels] == [1, 2, 3, 4, 5, 6, 7, 6, 5, 4, 3, 2, 1]
     assert (outcome.ended, outcome.states, outcome.frontier) == ("exhausted", 49, 0)
     assert outcome.steps == {"right": 42, "up": 42}
@@ -81,7 +70,7 @@ def test_levels_are_diagonals_until_the_square_is_exhausted() -> None:
 
 
 def test_each_goal_is_reached_at_its_least_depth() -> None:
-    campaign, outcome = searched(Here(Grid(6)))
+    campaign, outcome = searched(Here([Shard(Grid(6))]))
     assert {goal: found.state for goal, found in outcome.found.items()} == {
         "middle": bytes((2, 2)),
         "edge": bytes((4, 0)),
@@ -92,18 +81,18 @@ def test_each_goal_is_reached_at_its_least_depth() -> None:
 
 
 def test_the_search_ends_when_all_goals_are_reached_or_at_the_depth() -> None:
-    _, outcome = searched(Here(Grid(6)), goals=("middle", "edge"))
+    _, outcome = searched(Here([Shard(Grid(6))]), goals=("middle", "edge"))
     assert (outcome.ended, len(outcome.levels), outcome.frontier) == ("answered", 5, 5)
-    _, outcome = searched(Here(Grid(6)), depth=2)
+    _, outcome = searched(Here([Shard(Grid(6))]), depth=2)
     assert (outcome.ended, len(outcome.levels), outcome.frontier) == ("depth", 3, 3)
-    _, outcome = searched(Here(Grid(6)), goals=())
+    _, outcome = searched(Here([Shard(Grid(6))]), goals=())
     assert outcome.ended == "exhausted"
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
 def test_any_number_of_shards_finds_the_same(size: int) -> None:
-    alone, one = searched(Here(Grid(20)))
-    crew, many = searched(Together(Grid(20), size))
+    alone, one = searched(Here([Shard(Grid(20))]))
+    crew, many = searched(Here(shards(Grid(20), size)))
     assert many.states == one.states
     assert many.found == one.found
     assert many.steps == one.steps
@@ -119,8 +108,8 @@ def counts(level: Any) -> tuple[int, int, int]:  # noqa: ANN401
 
 
 def test_processes_find_the_same() -> None:
-    _, one = searched(Here(Grid(20)))
-    crew = Forked(Grid(20), 2)
+    _, one = searched(Here([Shard(Grid(20))]))
+    crew = Forked(shards(Grid(20), 2))
     try:
         campaign, two = searched(crew)
         assert (two.states, two.found, two.steps) == (one.states, one.found, one.steps)
@@ -130,7 +119,7 @@ def test_processes_find_the_same() -> None:
 
 
 def test_what_a_process_raises_is_raised_here() -> None:
-    crew = Forked(Grid(255), 2)
+    crew = Forked(shards(Grid(255), 2))
     try:
         with pytest.raises(ValueError, match="too far to the right"):
             searched(crew)
@@ -139,11 +128,11 @@ def test_what_a_process_raises_is_raised_here() -> None:
 
 
 def test_time_and_memory_end_a_search_in_the_middle_of_a_level() -> None:
-    _, outcome = searched(Here(Grid(50, pause=0.002)), seconds=0.1)
+    _, outcome = searched(Here([Shard(Grid(50, pause=0.002))]), seconds=0.1)
     assert outcome.ended == "seconds"
     assert 0 < outcome.frontier <= 100
     assert outcome.states >= sum(level.states for level in outcome.levels)
-    _, outcome = searched(Here(Grid(200)), memory=1)
+    _, outcome = searched(Here([Shard(Grid(200))]), memory=1)
     assert outcome.ended == "memory"
 
 
@@ -151,7 +140,7 @@ def test_ctrl_c_ends_a_search_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    _, outcome = searched(Here(Grid(250, pause=0.001)))
+    _, outcome = searched(Here([Shard(Grid(250, pause=0.001))]))
     timer.join()
     assert outcome.ended == "interrupted"
     assert signal.getsignal(signal.SIGINT) is before
@@ -159,7 +148,7 @@ def test_ctrl_c_ends_a_search_once() -> None:
 
 def test_a_search_in_another_thread_minds_no_signals() -> None:
     found: list[Outcome] = []
-    thread = threading.Thread(target=lambda: found.append(searched(Here(Grid(3)))[1]))
+    thread = threading.Thread(target=lambda: found.append(searched(Here([Shard(Grid(3))]))[1]))
     thread.start()
     thread.join()
     assert found[0].ended == "exhausted"
@@ -169,12 +158,12 @@ def test_a_search_in_another_thread_minds_no_signals() -> None:
 def test_a_stopped_search_goes_on_with_any_number_of_shards(
     tmp_path: Path, before: int, after: int
 ) -> None:
-    alone, whole = searched(Here(Grid(30)))
+    alone, whole = searched(Here([Shard(Grid(30))]))
     store = Checkpoint(str(tmp_path / "search"), {"grid": 30})
     limits = Limits(seconds=0.15)
-    stopped = Campaign(Together(Grid(30, 0.001), before), GOALS, limits, store=store).run()
+    stopped = Campaign(Here(shards(Grid(30, 0.001), before)), GOALS, limits, store=store).run()
     assert stopped.ended == "seconds"
-    campaign = Campaign(Together(Grid(30), after), GOALS, Limits(), store=store)
+    campaign = Campaign(Here(shards(Grid(30), after)), GOALS, Limits(), store=store)
     resumed = campaign.run()
     assert (resumed.states, resumed.found, resumed.ended) == (961, whole.found, "exhausted")
     assert (resumed.steps, resumed.marks) == (whole.steps, whole.marks)
@@ -186,17 +175,19 @@ def test_a_stopped_search_goes_on_with_any_number_of_shards(
 
 def test_a_search_that_reached_its_depth_goes_deeper(tmp_path: Path) -> None:
     store = Checkpoint(str(tmp_path / "search"), {})
-    first = Campaign(Here(Grid(9)), GOALS, Limits(depth=5), store=store).run()
+    first = Campaign(Here([Shard(Grid(9))]), GOALS, Limits(depth=5), store=store).run()
     assert (first.ended, first.states) == ("depth", 21)
-    again = Campaign(Here(Grid(9)), GOALS, Limits(depth=5), store=store).run()
+    again = Campaign(Here([Shard(Grid(9))]), GOALS, Limits(depth=5), store=store).run()
     assert (again.ended, again.states, again.steps) == ("depth", 21, first.steps)
-    deeper = Campaign(Here(Grid(9)), GOALS, Limits(depth=7), store=store).run()
+    deeper = Campaign(Here([Shard(Grid(9))]), GOALS, Limits(depth=7), store=store).run()
     assert (deeper.ended, deeper.states) == ("depth", 36)
 
 
 def test_a_checkpoint_of_another_search_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "search"
-    Campaign(Here(Grid(9)), GOALS, Limits(depth=3), store=Checkpoint(str(path), {"a": 1})).run()
+    Campaign(
+        Here([Shard(Grid(9))]), GOALS, Limits(depth=3), store=Checkpoint(str(path), {"a": 1})
+    ).run()
     with pytest.raises(CheckpointError, match="another search: a 1"):
         Checkpoint(str(path), {"a": 2}).load()
     path.write_bytes(path.read_bytes()[:-1])
@@ -210,6 +201,6 @@ def test_a_checkpoint_of_another_search_or_a_damaged_one_is_refused(tmp_path: Pa
 
 def test_progress_is_told() -> None:
     told: list[str] = []
-    Campaign(Here(Grid(5)), GOALS, Limits(), told.append).run()
+    Campaign(Here([Shard(Grid(5))]), GOALS, Limits(), told.append).run()
     assert told[0].startswith("depth 0 done, 1 states, ")
     assert "2 misses" in told[-1]
