@@ -18,8 +18,9 @@ from ksm_rmap.check.judge import FolioVerdict, judge, judged_folios
 from ksm_rmap.cli._terminal import INTERRUPTED, MISSED, NOTHING_MISSED, UsageError, collect
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import call_text, load
-from ksm_rmap.model.state import State
+from ksm_rmap.report.colour import paint
 from ksm_rmap.report.text import LEGEND, fit, folio_lines, ptes_text, short, verdict_line
+from ksm_rmap.report.walk_text import verdict_lines
 from ksm_rmap.walks.trial import first_state, is_design, on_trial
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class _Job(NamedTuple):
     ordinary: bool
     page: tuple[int, int] | None
     """`(mm, page)` of `--page`."""
+    asked: bool = False
+    """Whether walks were asked for: then `--steps` shows all that they do."""
 
     def verdicts(self, state: State, only: int | None = None) -> Iterator[FolioVerdict]:
         """Yield the verdicts on `state`, by number of the folio."""
@@ -93,7 +96,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
     scenario = load(arguments.scenario)
     page = None if arguments.page is None else _page(scenario, arguments.page)
     rules = arguments.rules or scenario.rules or Rules()
-    return _Job(scenario, chosen, rules, arguments.ordinary, page)
+    return _Job(scenario, chosen, rules, arguments.ordinary, page, bool(arguments.walk))
 
 
 def _page(scenario: Scenario, text: str) -> tuple[int, int]:
@@ -124,7 +127,7 @@ def _play(terminal: Terminal, job: _Job, *, show: bool, as_json: bool) -> _Steps
         if show and as_json:
             states.append(_step_json(job, calls, step))
         elif show:
-            terminal.lines(_step_lines(job, calls, step))
+            terminal.lines(_step_lines(job, calls, step, colour=terminal.colour))
     return _Steps(state, calls, states)
 
 
@@ -134,14 +137,18 @@ def _progress(terminal: Terminal, verdicts: Iterator[FolioVerdict]) -> Iterator[
         yield verdict
 
 
-def _step_lines(job: _Job, number: int, step: Step) -> Iterator[str]:
+def _step_lines(job: _Job, number: int, step: Step, *, colour: bool) -> Iterator[str]:
     names = job.scenario.processes
-    yield fit(f"--- {number}: {call_text(step.call, names)}")
+    yield paint(fit(f"--- {number}: {call_text(step.call, names)}"), "head", colour=colour)
     yield from str(step.state).splitlines()
     yield ""
     for verdict in job.verdicts(step.state):
-        yield fit(verdict_line(names, verdict))
-        yield ""
+        if not job.asked:
+            yield fit(verdict_line(names, verdict))
+            yield ""
+            continue
+        for line, style in verdict_lines(step.state, names, verdict, job.walks):
+            yield paint(line, style, colour=colour)
 
 
 def _step_json(job: _Job, number: int, step: Step) -> dict[str, Any]:

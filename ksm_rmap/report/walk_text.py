@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ("verdict_lines", "walk_lines")
 
-_LOOPS: Final = 8
+_LOOPS: Final = 16
 _MISSED: Final = 4
 _NAME: Final = 40
 _STYLES: Final = {
