@@ -20,6 +20,8 @@ from ksm_rmap.check.restore import decode
 from ksm_rmap.model import ops
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.state import State
+from ksm_rmap.walks import WalkError
+from ksm_rmap.walks.trial import is_design, on_trial
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -45,6 +47,10 @@ class KernelProblem:
         self.menu = menu
         self.rules = rules
         self.walks = dict(judged)
+        for name, walk in self.walks.items():
+            if is_design(walk):
+                raise WalkError(f"walk {name!r} remembers what happened: `check` tries such walks")
+        self._ordinary = "anon" in self.walks
         self.full = walks.get("full")
         """The walk that swap-out and migration use."""
 
@@ -80,7 +86,7 @@ class KernelProblem:
 
     def look(self, state: bytes, goals: Collection[str]) -> tuple[Collection[str], Collection[str]]:
         """Return which questions have an answer in `state`, and the situations it contains."""
-        if not state[0] & MAPPED_KSM:
+        if not (state[0] & MAPPED_KSM or self._ordinary):
             return (), ()
         machine = decode(state, self.rules)
         reached = self.reached(machine, goals)
@@ -92,7 +98,7 @@ class KernelProblem:
         for goal in goals:
             name, _, question = goal.rpartition(" ")
             asked.setdefault(name, []).append(question)
-        mapped = [(f, ptes) for f, ptes in truths(state).items() if state.folios[f].ksm]
+        mapped = truths(state)
         return [
             f"{name} {question}"
             for name, questions in asked.items()
@@ -102,16 +108,13 @@ class KernelProblem:
     def _answers(
         self,
         state: State,
-        mapped: Iterable[tuple[int, tuple[Pte, ...]]],
+        mapped: Mapping[int, tuple[Pte, ...]],
         walk: NamedWalk,
         questions: Collection[str],
     ) -> set[str]:
         """Return those of `questions` to which some folio gives an answer."""
         answers: set[str] = set()
-        for folio, ptes in mapped:
-            lost = misses(state, folio, walk, ptes)
-            if not lost:
-                continue
+        for folio, lost in _lost(state, mapped, walk):
             answers.update(q for q in questions if self._holds(q, state, folio, walk, lost))
         return answers
 
@@ -126,12 +129,21 @@ class KernelProblem:
     def answer(self, state: State, name: str, question: str) -> tuple[int, tuple[Pte, ...]] | None:
         """Return the first folio that answers a question about walk `name`, and what is missed."""
         walk = self.walks[name]
-        for folio, ptes in truths(state).items():
-            if state.folios[folio].ksm:
-                lost = misses(state, folio, walk, ptes)
-                if lost and self._holds(question, state, folio, walk, lost):
-                    return folio, tuple(sorted(lost))
+        for folio, lost in _lost(state, truths(state), walk):
+            if self._holds(question, state, folio, walk, lost):
+                return folio, tuple(sorted(lost))
         return None
+
+
+def _lost(
+    state: State, mapped: Mapping[int, tuple[Pte, ...]], walk: NamedWalk
+) -> Iterator[tuple[int, frozenset[Pte]]]:
+    """Yield each folio of which the walk misses something, and what."""
+    for folio, ptes in mapped.items():
+        if on_trial(walk, state.folios[folio]):
+            lost = misses(state, folio, walk, ptes)
+            if lost:
+                yield folio, lost
 
 
 def misses(state: State, folio: int, walk: NamedWalk, ptes: Iterable[Pte]) -> frozenset[Pte]:
@@ -141,6 +153,9 @@ def misses(state: State, folio: int, walk: NamedWalk, ptes: Iterable[Pte]) -> fr
 
 def outlasts(state: State, folio: int, walk: NamedWalk, lost: frozenset[Pte]) -> bool:
     """Whether the walk still misses one of `lost` after a whole pass of ksmd."""
-    later = ops.ksmd(state)
+    try:
+        later = ops.ksmd(state)
+    except MmError:  # ksmd waits for a migration that the miss keeps from ending
+        return True
     ptes = lost.intersection(truths(later).get(folio, ()))
     return bool(ptes) and bool(misses(later, folio, walk, ptes))

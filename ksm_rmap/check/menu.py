@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ksm_rmap.check.actions import Enabled, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ksm_rmap.model.calls import Call
     from ksm_rmap.model.state import State
@@ -64,14 +64,17 @@ class Menu:
         scope = Scope(self.processes, self.pages, self.contents, self.kinds)
         object.__setattr__(self, "scope", scope)
 
-    def calls(self, state: State, born: int = 0) -> Iterator[tuple[str, Call]]:
+    def calls(
+        self, state: State, born: int = 0, kinds: Iterable[str] | None = None
+    ) -> Iterator[tuple[str, Call]]:
         """Yield the kind of each call that `state` enables, and the call, in a fixed order.
 
-        A child gets a number above `born` and above all processes that there are.
+        Only of `kinds`, if given. A child gets a number above `born` and above all processes
+        that there are.
         """
         here = Enabled(state, self.scope, born)
         contents = _contents(state) + 1
-        for kind in self.kinds:
+        for kind in self.kinds if kinds is None else kinds:
             for call in here.calls(kind):
                 args: dict[str, Any] = dict(call.args)
                 if args.get("content", 0) > contents:

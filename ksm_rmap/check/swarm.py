@@ -21,7 +21,7 @@ from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from ksm_rmap.check.crew import Crew
     from ksm_rmap.check.judged import KernelProblem
@@ -86,7 +86,7 @@ class Wanderer:
     def walk(self, number: int) -> tuple[dict[str, tuple[Call, ...]], int]:
         """Return the calls to the first state with each goal, and how many calls were made."""
         rng = random.Random(f"{self.seed} {number}")  # noqa: S311 - no secrets
-        kinds = set(self._kinds(rng))
+        kinds = self._kinds(rng)
         goals = set(self.problem.goals)
         state, born = State(rules=self.problem.rules), 0
         made: list[Call] = []
@@ -114,14 +114,14 @@ class Wanderer:
         return needed + rng.sample(others, rng.randint(min(1, len(others)), len(others)))
 
     def _choose(
-        self, rng: random.Random, state: State, born: int, kinds: Collection[str]
+        self, rng: random.Random, state: State, born: int, kinds: Sequence[str]
     ) -> Call | None:
-        """Return a call: first a kind is drawn, then one of its calls."""
-        by_kind: dict[str, list[Call]] = {}
-        for kind, call in self.problem.menu.calls(state, born):
-            if kind in kinds:
-                by_kind.setdefault(kind, []).append(call)
-        return rng.choice(by_kind[rng.choice(list(by_kind))]) if by_kind else None
+        """Return a call: first a kind is drawn, then one of its calls; None: nothing is enabled."""
+        for kind in rng.sample(kinds, len(kinds)):
+            calls = [call for _, call in self.problem.menu.calls(state, born, (kind,))]
+            if calls:
+                return rng.choice(calls)
+        return None
 
 
 def _order(hit: Hit) -> tuple[int, int]:

@@ -144,6 +144,54 @@ def _add_explore(commands: Any) -> None:  # noqa: ANN401 - as above
             f"--{name}", type=_between(1, most), default=default, metavar=name[0].upper(),
             help=f"{text} (default {default})",
         )  # fmt: skip
+    _add_explore_scope(explore)
+    _add_explore_ways(explore)
+
+
+def _add_explore_scope(explore: argparse.ArgumentParser) -> None:
+    explore.add_argument(
+        "--ops",
+        metavar="KIND,...",
+        help="kinds of calls instead of the usual ones (docs/explorer.md)",
+    )
+    explore.add_argument("--swap", action="store_true", help="swap out and in as well")
+    explore.add_argument("--migration", action="store_true", help="migrate as well")
+    explore.add_argument(
+        "--sizes",
+        type=_between(1, 64),
+        default=2,
+        metavar="N",
+        help="most pages of a call (default 2)",
+    )
+    explore.add_argument(
+        "--all-forms", action="store_true", help="calls in every form, not only the plain one"
+    )
+
+
+def _add_explore_ways(explore: argparse.ArgumentParser) -> None:
+    explore.add_argument(
+        "--memory", type=_bytes, metavar="SIZE", help="stop at so much memory, such as 4G"
+    )
+    explore.add_argument(
+        "--checkpoint", metavar="FILE", help="go on where FILE is; store what is not finished there"
+    )
+    explore.add_argument(
+        "--random",
+        type=_between(1, 10**9),
+        metavar="N",
+        help="N random walks of --depth calls instead",
+    )
+    explore.add_argument("--seed", type=int, default=0, metavar="N", help="of the random walks")
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in units:
+        number, unit = text, ""
+    if not number.isdecimal() or len(number) > 12 or not int(number):  # noqa: PLR2004 - digits
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 500M or 4G")
+    return int(number) << units.get(unit, 0)
 
 
 def _add_replay(commands: Any) -> None:  # noqa: ANN401 - as above

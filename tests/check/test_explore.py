@@ -262,6 +262,26 @@ def test_json_has_what_the_text_has(found: Exploration) -> None:
     assert clean["walks"]["index"] == {"verdict": "none found", "full": None, "persistent": None}
 
 
+def test_ordinary_folios_are_judged_for_the_walk_of_ordinary_folios() -> None:
+    anon = explore(["anon"], menu=Menu(2, 2, 1), depth=3)
+    assert not anon.missed
+    shown = explore([Ordinary()], menu=Menu(1, 1, 1), depth=2)
+    example = shown.walks["anon"][TRUTH]
+    assert example is not None
+    assert [call.op for call in example.scenario.calls] == ["mmap", "write"]
+
+
+class Ordinary:
+    """Stands for the walk of ordinary folios, and finds nothing."""
+
+    name = "anon"
+    summary = "finds nothing"
+
+    def __call__(self, state: State, folio: int, **_: object) -> WalkResult:
+        del state, folio
+        return WalkResult()
+
+
 def test_random_walks_find_minimal_sequences_that_replay() -> None:
     result = wander(["full", "address"], menu=Menu(2, 4, 1), number=150, seed=3)
     examples = [e for answers in result.walks.values() for e in answers.values() if e]

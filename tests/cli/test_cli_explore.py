@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ksm_rmap.check.explore import explore
-from ksm_rmap.check.menu import Menu
+from ksm_rmap.check.menu import MIGRATION_KINDS, SWAP_KINDS, Menu
 from ksm_rmap.cli import _explore
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ksm_rmap.check.exploration import Exploration
 
@@ -50,7 +51,7 @@ def test_options_are_passed_on(command: Command, explorer: Explorer) -> None:
     assert ran.status == 0
     options = {
         "menu": Menu(3, 5, 1), "rules": Rules.preset("6.12"), "depth": 3, "seconds": 4.5,
-        "workers": 2,
+        "workers": 2, "memory": None, "checkpoint": None,
     }  # fmt: skip
     assert explorer.asked == [(["index"], options)]
 
@@ -105,4 +106,51 @@ def test_absurd_numbers(command: Command, option: str, value: str) -> None:
     ran = command("explore", option, value)
     assert (ran.status, ran.out) == (2, "")
     assert f"argument {option}: {value!r} is no number from" in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_the_scope_is_what_the_options_say(command: Command, explorer: Explorer) -> None:
+    argv = ("--ops", "mmap,write", "--swap", "--migration", "--sizes", "3", "--all-forms")
+    command("explore", *argv, "--memory", "2G", "--checkpoint", "there")
+    ((_, options),) = explorer.asked
+    kinds = ("mmap", "write", *SWAP_KINDS, *MIGRATION_KINDS)
+    assert options["menu"] == Menu(2, 4, 2, 3, kinds, all_forms=True)
+    assert (options["memory"], options["checkpoint"]) == (2 << 30, "there")
+
+
+def test_random_walks(command: Command) -> None:
+    argv = ("explore", "--random", "300", "--walk", "address", "--contents", "1", "--json")
+    ran = command(*argv, "--seed", "2")
+    assert ran.status == 1
+    assert ran.json["walks"]["address"]["verdict"] == "missed"
+    assert (ran.json["examples"], ran.json["seed"]) == (300, 2)
+
+
+def test_a_search_goes_on_where_it_was_stored(command: Command, tmp_path: Path) -> None:
+    stored = ("explore", "--walk", "index", "--checkpoint", str(tmp_path / "there"), "--json")
+    assert command(*stored, "--depth", "2").json["states"] == 51
+    assert command(*stored, "--depth", "3").json["depth"] == 3
+    other = command(*stored, "--depth", "3", "--mms", "1")
+    assert (other.status, other.out) == (2, "")
+    assert "a checkpoint of another search" in other.err
+    nowhere = command("explore", "--checkpoint", str(tmp_path / "no" / "way"), "--depth", "1")
+    assert nowhere.status == 2
+    assert "--checkpoint: " in nowhere.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--ops", "dance"), "no kind of call named 'dance'"),
+        (("--memory", "much"), "'much' is no size"),
+        (("--memory", "0G"), "'0G' is no size"),
+        (("--walk", "anon_vma_tree"), "remembers what happened"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    command: Command, argv: tuple[str, ...], words: str
+) -> None:
+    ran = command("explore", "--depth", "1", *argv)
+    assert (ran.status, ran.out) == (2, "")
+    assert words in ran.err
     assert ran.err.count("\n") == 1
