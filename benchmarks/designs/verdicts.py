@@ -3,28 +3,35 @@
 python benchmarks/designs/verdicts.py [--seconds S] [NAME...] prints Markdown for docs/designs.md.
 
 Each subject gets S seconds of breadth-first search (a shortest history) and, if that finds
-nothing, S seconds of random histories (deeper, shrunk, not proved shortest). Nothing here knows
-the answer.
+nothing, S seconds of random histories (deeper, shrunk, not proved shortest). Families of processes
+get 30 S more: random histories until two VMAs of a process share an anon_vma and not the chain, and
+from there breadth first. Nothing here knows the answer.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import random
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap import walks
-from ksm_rmap.check.actions import Scope
+from ksm_rmap.check.actions import Enabled, Scope
+from ksm_rmap.check.delta import shrink
 from ksm_rmap.check.histories import Found, Subject, WalkRun, breadth_first, wander
 from ksm_rmap.check.menu import Menu
 from ksm_rmap.check.reduce import scenario_of
+from ksm_rmap.model.calls import Call
 from ksm_rmap.model.rules import AnonVmaReuse, Rules
 from ksm_rmap.walks import designs
 from ksm_rmap.walks.designs.cow_context import CowContext, Repair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from ksm_rmap.model.state import State
 
 ORDINARY = ("mmap", "munmap", "mprotect", "write", "fork", "exit", "move")
 SWAP = (*ORDINARY, "swap_out", "swap_in", "drop_swap_cache")
@@ -92,12 +99,68 @@ def repairs() -> Iterator[Case]:
         yield _case(f"cow_context without {repair.value}, swap only", run, PAGING, pages=2)
 
 
+WEIGHTS = {"fork": 4, "exit": 3, "mprotect": 2, "write": 1, "mmap": 1}
+
+
+def chains_differ(state: State) -> bool:
+    """Whether two VMAs of a process have the same anon_vma and not the same chain.
+
+    The rule of d0e9fe1758f2, on which merges rely.
+    """
+    for mm in state.mms.values_in_order():
+        chains: dict[int, set[int]] = {}
+        for vma in mm.vmas.values_in_order():
+            if vma.anon_vma is not None:
+                known = chains.setdefault(vma.anon_vma, set(vma.chain))
+                if known != set(vma.chain):
+                    return True
+    return False
+
+
+def guided(case: Case, seconds: float, seed: int = 2) -> Found:
+    """Wander until the rule about chains is broken; from there search breadth first."""
+    clock, steps = time.monotonic(), 0
+    for number in itertools.count():
+        if time.monotonic() - clock > seconds:
+            break
+        chance = random.Random(f"{seed}/{number}")
+        scope = Scope(chance.choice((4, 5, 6)), 2, 1, tuple(WEIGHTS))
+        subject, calls = case.begin, list[Call]()
+        for _ in range(case.length):
+            here = Enabled(subject.state, scope)
+            kinds = [kind for kind in WEIGHTS if here.any(kind)]
+            kind = chance.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
+            calls.append(chance.choice(here.calls(kind)))
+            subject = subject.apply(calls[-1])
+            steps += 1
+            if chains_differ(subject.state):
+                menu = Menu(scope.processes, 2, 1, 2, ("mprotect", "write", "exit", "fork"))
+                near = breadth_first(subject, menu, seconds=4, depth=3)
+                steps += near.steps
+                if near.calls is None:
+                    break
+                small = shrink((*calls, *near.calls), lambda c: bool(_missed(case.begin, c)))
+                spent = time.monotonic() - clock
+                missed = _missed(case.begin, small)
+                return Found(small, missed, steps, len(small), spent, "guided histories")
+    return Found(None, (), steps, case.length, time.monotonic() - clock, "guided histories")
+
+
+def _missed(subject: Subject, calls: Sequence[Call]) -> Sequence[Any]:
+    for call in calls:
+        subject = subject.apply(call)
+    return subject.judge()
+
+
 def search(case: Case, seconds: float) -> Found:
-    """Return the outcome of both searches."""
+    """Return the outcome of the searches, one after the other."""
     first = breadth_first(case.begin, case.menu, seconds=seconds)
     if first.calls is not None:
         return first
-    return wander(case.begin, case.scope, seconds=seconds, length=case.length)
+    walked = wander(case.begin, case.scope, seconds=seconds, length=case.length)
+    if walked.calls is not None or case.menu.kinds != FAMILY:
+        return walked
+    return guided(case, 30 * seconds)
 
 
 def _say(text: str) -> None:

@@ -140,6 +140,20 @@ def _pieces(n: int) -> Plan:
     return Plan(tuple(setup), None, _move(0, 5, FAR), None, (0, 2), None, (0, 0))
 
 
+def _ksm(n: int) -> Plan:
+    """Return a merged pair of pages, n children, and a ksmd that has seen them all."""
+    setup = [
+        _mmap(0, 0, 4),
+        _write(0, 0, 1, 2),
+        _write(0, 2, 2),
+        Call.of("madvise", mm=0, start=0, pages=4, advice="mergeable"),
+        Call.of("ksmd", passes=2),
+        *(_fork(0, child) for child in range(1, n + 1)),
+        Call.of("ksmd", passes=1),
+    ]
+    return Plan(tuple(setup), _fork(0, n + 1), _move(0, 0, FAR), ksm=(0, 1))
+
+
 def _java(n: int) -> Plan:
     """Return a heap that is reserved, committed in regions, evacuated, and forked for a child."""
     setup = [_mmap(0, 0, 8 * n, "-")]
@@ -191,6 +205,9 @@ LAYOUTS: dict[str, Layout] = {
             _tree_of_forks,
         ),
         Layout("pieces", "22,169 pieces of one VMA", "VMAs", (200, 2000, 22169), _pieces),
+        Layout(
+            "ksm", "a merged page, n children that ksmd has seen", "children", (4, 16, 64), _ksm
+        ),
         Layout("java", "a heap in n regions, evacuated, forked", "regions", (16, 64, 256), _java),
         Layout("zygote", "n children of a zygote with 40 VMAs", "children", (4, 16, 64), _zygote),
     )

@@ -42,6 +42,8 @@ _DEFAULT: Final = (
     "anon_vma_tree",
     "cow_context-repaired",
     "anon_vma_lazy-all",
+    "ksm_anchor",
+    "ksm_chain",
 )
 _LEGEND: Final = "fork, move, split: objects that one call makes, changes or frees"
 _WALKS: Final = "private, shared, ksm: iterations of the walk of one page; MISS: it misses an entry"

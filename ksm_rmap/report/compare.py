@@ -63,10 +63,10 @@ def _cell(column: str, price: Price | None, sizes: Sequence[int]) -> str:
 def _growth(power: float | None) -> str:
     """Return `n`, `n^2`, `n^0.5`; nothing if there is no growth.
 
-    >>> [_growth(k) for k in (None, 0.02, 0.97, 1.65, 2.0)]
-    ['', '', 'n', 'n^1.6', 'n^2']
+    >>> [_growth(k) for k in (None, 0.02, -0.4, 0.97, 1.65, 2.0)]
+    ['', '', '', 'n', 'n^1.6', 'n^2']
     """
-    if power is None or abs(power) < _FLAT:
+    if power is None or power < _FLAT:
         return ""
     whole = round(power)
     if whole and abs(power - whole) < _FLAT:
