@@ -23,6 +23,39 @@ KNOBS = (
 MAY_NOT_RUN = 77
 STRICT = ("-Wall", "-Wextra", "-Werror")
 
+EVERYTHING = r"""# a /* comment */ with ??/ everything \
+a-b mmap 010 (2+1)*2 rwx
+a-b mmap 30 2 rw file data.txt 3
+a-b write 010 2 0xffffffffffffffff
+a-b write 15 1 18446744073709551615
+a-b fork a_b
+expect EFAULT: a-b read 40 1
+expect EFAULT: a_b write 40 1 7
+expect ENOMEM: a-b mprotect 14 4 r
+expect EINVAL: a-b mremap 10 1 to 10
+expect EINVAL: max-page-sharing 1
+for int in 0..2: for j in 1..3: a_b read 10+int*1+(j-1) 1
+ksmd step
+a_b prctl merge-any on
+a-b madvise 10 6 mergeable
+a-b mremap 15 1 resize 2
+a-b mremap 11 1 to 20 dontunmap
+max-page-sharing 4
+ksmd 2
+a-b hold 10
+a-b release 10
+a-b madvise 10 1 dontneed
+a-b madvise 11 1 dontfork
+a-b mprotect 12 1 -
+a-b munmap 13 1
+a-b fork third
+unmerge
+a-b exit
+ksmd 2
+reclaim
+a_b prctl merge-any off
+"""
+
 
 def knobs() -> dict[str, str]:
     return {name: (KSM / name).read_text() for name in KNOBS if (KSM / name).exists()}
@@ -38,6 +71,12 @@ def programs() -> list[str]:
             except OSError:
                 continue
     return found
+
+
+@pytest.fixture(scope="session")
+def everything() -> str:
+    """Return a scenario with every operation that a C program can make."""
+    return EVERYTHING
 
 
 @pytest.fixture(scope="session")

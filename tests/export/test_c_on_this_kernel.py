@@ -66,6 +66,11 @@ def test_what_reclaim_leaves_is_what_the_full_walk_misses(
         assert "as with the walk address: no" in ran.stdout
 
 
+def test_every_operation(everything: str, c_program: Build, on_kernel: Run, tmp_path: Path) -> None:
+    ran = on_kernel(c_program(everything, "full"), "--swap", str(tmp_path / "swap"), "--reclaim")
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+
+
 def test_a_kernel_of_today_does_not_poison(c_program: Build, on_kernel: Run) -> None:
     ran = on_kernel(c_program("move-poisoning"))
     assert ran.returncode == 1

@@ -25,39 +25,6 @@ if TYPE_CHECKING:
 LARGE = "zte-20000"
 """Takes seconds to run on the model; zte-table is large enough."""
 
-EVERYTHING = r"""# a /* comment */ with ??/ everything \
-a-b mmap 010 (2+1)*2 rwx
-a-b mmap 30 2 rw file data.txt 3
-a-b write 010 2 0xffffffffffffffff
-a-b write 15 1 18446744073709551615
-a-b fork a_b
-expect EFAULT: a-b read 40 1
-expect EFAULT: a_b write 40 1 7
-expect ENOMEM: a-b mprotect 14 4 r
-expect EINVAL: a-b mremap 10 1 to 10
-expect EINVAL: max-page-sharing 1
-for int in 0..2: for j in 1..3: a_b read 10+int*1+(j-1) 1
-ksmd step
-a_b prctl merge-any on
-a-b madvise 10 6 mergeable
-a-b mremap 15 1 resize 2
-a-b mremap 11 1 to 20 dontunmap
-max-page-sharing 4
-ksmd 2
-a-b hold 10
-a-b release 10
-a-b madvise 10 1 dontneed
-a-b madvise 11 1 dontfork
-a-b mprotect 12 1 -
-a-b munmap 13 1
-a-b fork third
-unmerge
-a-b exit
-ksmd 2
-reclaim
-a_b prctl merge-any off
-"""
-
 
 def text_of(source: str, *names: str) -> str:
     return exported(Job(Scenario.parse(source, name="test"), None, names), "c")
@@ -109,8 +76,8 @@ def test_every_bundled_scenario_compiles(name: str, c_program: Callable[..., Pat
 
 
 @pytest.mark.parametrize("option", ["-O2", "-O3"])
-def test_everything_compiles(option: str, c_program: Callable[..., Path]) -> None:
-    c_program(EVERYTHING, "full", "address", options=(option,))
+def test_everything_compiles(option: str, everything: str, c_program: Callable[..., Path]) -> None:
+    c_program(everything, "full", "address", options=(option,))
 
 
 @pytest.mark.parametrize("name", [name for name in bundled() if not name.startswith("zte")])
@@ -142,8 +109,8 @@ def test_rules_that_are_asked_for_take_precedence() -> None:
     assert array(old, "EXPECTED") != array(new, "EXPECTED")
 
 
-def test_a_process_is_a_function_and_a_line_a_turn() -> None:
-    text = text_of(EVERYTHING)
+def test_a_process_is_a_function_and_a_line_a_turn(everything: str) -> None:
+    text = text_of(everything)
     for function in ("process_a_b", "process_a_b_", "process_third"):
         assert f"static void {function}(void)\n{{" in text
     assert "FAIL(EFAULT, touch(40, 1));" in text
