@@ -90,14 +90,13 @@ def lane_svg(
     left, y = corner
     rows = _rows(lane)
     height = bars_height(lane)
-    parts = [_title(scene, lane, y, lit)]
+    parts = [_title(scene, lane, y, lit), _beam(scene, lane, corner, height, beam)]
     feet: dict[int, tuple[float, int]] = {}
     for at, (slot, row) in enumerate(zip(lane.slots, rows, strict=True)):
         x, width = scene.axis.span(slot.start, slot.last + 1)
         top = y + 14 + _ROW * row
         feet[at] = (left + x + width / 2, top)
         parts.append(_bar(lane, at, (left + x, top, width), lit))
-    parts.append(_beam(scene, lane, corner, height, beam))
     aside = (left + scene.axis.width + _APART, y + 2)
     parts += tree_svg(lane, aside if _beside(scene) else (left, y + height + 20), lit)
     return parts, feet

@@ -32,8 +32,8 @@ item. Then each anon_vma: its VMAs at their index, and the same as an augmented 
 <p>Lines from a VMA down to its places in anon_vmas are its <code>anon_vma_chain</code>s; broken
 ones lead to the anon_vmas of ancestors, inherited through fork. Addresses and indexes share one
 ruler. A line that is not straight is an <code>mremap</code>: the VMA went, the index stayed. A
-search sees only indexes: the yellow band is what it asks for. A thick outline: the call of this step
-made or changed it.</p>"""
+search sees only indexes: the yellow band is what it asks for. A thick outline: the call of this
+step made or changed it.</p>"""
 
 
 def legend_html() -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ksm_rmap.model.scenario import load
-from ksm_rmap.report import html
+from ksm_rmap.report import html, svg_file
 from ksm_rmap.report.export import Job
 from ksm_rmap.report.style import PALETTE
 
@@ -111,6 +112,7 @@ def test_the_last_picture_shows_the_missed_entry(hugh: Window, dark: bool) -> No
     assert hugh.run(FILL, 0, "p0:2") == _rgb("miss", dark=dark)
     assert hugh.run(FILL, 0, "p0:0") == _rgb("hit", dark=dark)
     assert hugh.run(CLASSES, 1, "missed") == []
+    assert {"b0:0", "b0:1"} <= set(hugh.run(CLASSES, 1, "hit"))
     assert hugh.run(FILL, 1, "p0:2") == _rgb("hit", dark=dark)
     words = hugh.text(".side .say")
     assert words.startswith("MISSED: P:2 is at index 1 of anon_vma 0, which was searched for [2,2]")
@@ -166,6 +168,19 @@ def test_steps_folios_and_walks_are_picked(hugh: Window) -> None:
     hugh.click("#two")
     assert _walks(hugh) == ["walk full"]
     assert not hugh.run("return document.getElementById('second').checkVisibility()")
+
+
+def test_the_end_of_a_walk_is_the_picture_that_is_exported(hugh: Window) -> None:
+    for side, walk in enumerate(("address", "index")):
+        svg = svg_file.export(Job(load("hugh"), walks=(walk,)))
+        root = ET.fromstring(svg)  # noqa: S314 - made here
+        for name in ("hit", "again", "vain", "mm", "address", "missed", "match", "pruned", "on"):
+            lit = {
+                node.get("data-k")
+                for node in root.iter()
+                if node.get("data-k") and name in node.get("class", "").split()
+            }
+            assert set(hugh.run(CLASSES, side, name)) == lit, name
 
 
 def test_the_keyboard_does_it_all(hugh: Window) -> None:

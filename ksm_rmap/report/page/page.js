@@ -67,6 +67,7 @@ function lights(trace, moments, at) {
     const crux = trace.legs[trace.crux];
     if (crux) Object.entries(crux.ways).forEach(([slot, way]) => add(`n${crux.av}:${slot}`, way));
     if (crux?.item) add(`i${crux.item.join(":")}`, "on");
+    bestFates(trace).forEach((kind, key) => add(key, kind));
   }
   if (!now.leg) return lit;
   const { av, item, ways, looks } = now.leg;
@@ -83,6 +84,19 @@ function lights(trace, moments, at) {
     if (kind !== "address" && kind !== "mm") add(`p${mm}:${page}`, "now");
   }
   return lit;
+}
+
+/* At the end a VMA shows the best fate that it met in any loop. */
+function bestFates(trace) {
+  const rank = ["address", "mm", "vain", "again", "hit"];
+  const best = new Map();
+  for (const { av, looks } of trace.legs) {
+    for (const [slot, kind] of looks ?? []) {
+      const key = `b${av}:${slot}`;
+      if (rank.indexOf(kind) > rank.indexOf(best.get(key))) best.set(key, kind);
+    }
+  }
+  return best;
 }
 
 function foundUntil(trace, moments, at) {
