@@ -15,6 +15,7 @@ from ksm_rmap.model.events import (
     Exited,
     FolioBorn,
     FolioFreed,
+    FolioMerged,
     FolioOwned,
     FolioUpgraded,
     Forked,
@@ -44,6 +45,7 @@ class Replica:
         self.ptes: dict[int, dict[int, Pte]] = {0: {}}
         self.folios: set[int] = set()
         self.upgraded: set[int] = set()
+        self.merged: set[tuple[int, int]] = set()
         self.seen: set[type[Any]] = set()
 
     def hear(self, event: Event) -> None:
@@ -70,9 +72,18 @@ class Replica:
             case FolioUpgraded(folio, mm, page):
                 assert self.ptes[mm][page].target == folio
                 self.upgraded.add(folio)
+            case FolioMerged(folio, vma, page):
+                assert folio in self.upgraded
+                assert vma.start <= page < vma.end
+                self.merged.add((vma.mm, page))
             case FolioFreed(folio):
                 self.folios.remove(folio)
                 self.upgraded.discard(folio)
+            case _:
+                self._hear_of_processes(event)
+
+    def _hear_of_processes(self, event: Event) -> None:
+        match event:
             case Forked(mm, child):
                 assert mm in self.vmas
                 self.vmas[child], self.ptes[child] = {}, {}
@@ -154,6 +165,8 @@ class Replica:
             ]
         assert set(state.folios) == self.folios
         assert set(state.ksm_folios()) == self.upgraded
+        stable = {key for node in state.nodes.values_in_order() for key in node.items}
+        assert stable <= self.merged  # what was noted may be forgotten later
 
 
 def _place(vma: Vma) -> tuple[object, ...]:
@@ -253,8 +266,8 @@ def test_every_kind_of_event_occurs() -> None:
             replica.hear(event)
     replica.compare(state)
     assert replica.seen == {
-        Exited, FolioBorn, FolioFreed, FolioOwned, FolioUpgraded, Forked, PteMoved, PteSet,
-        VmaAdded, VmaChanged, VmaCopied, VmaFaulted, VmaForked, VmaMerged, VmaMoved, VmaRemoved,
+        Exited, FolioBorn, FolioFreed, FolioMerged, FolioOwned, FolioUpgraded, Forked, PteMoved,
+        PteSet, VmaAdded, VmaChanged, VmaCopied, VmaFaulted, VmaForked, VmaMerged, VmaMoved, VmaRemoved,
         VmaSplit, VmaUnfaulted,
     }  # fmt: skip
 
