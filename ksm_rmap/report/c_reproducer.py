@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from ksm_rmap import walks
 from ksm_rmap.model import ops
 from ksm_rmap.model.scenario import ScenarioError, rules_text
-from ksm_rmap.model.state import State
+from ksm_rmap.model.state import PteKind, State, VmFlag
 from ksm_rmap.report._c_lines import Made, Names, RefusedError, c_string, comment, turn_of
 from ksm_rmap.report._c_state import MOST_ROWS, rows, size
 from ksm_rmap.report.export import not_for
@@ -137,8 +137,8 @@ class _Program:
         self.bodies[turn.process].append(text)
 
     def _after(self) -> dict[str, State]:
-        """Return by walk the state after a reclaim of everything."""
-        if size(self.final) > MOST_RECLAIMED:
+        """Return by walk the state after a reclaim of everything, if the program can do one."""
+        if size(self.final) > MOST_RECLAIMED or not _readable(self.final):
             return {}
         return {name: ops.reclaim(self.final, walk=walk) for name, walk in self.chosen.items()}
 
@@ -189,6 +189,22 @@ def _last_page(call: Call) -> int:
     if last > MOST_PAGES:
         raise RefusedError(f"page {last - 1} is too high: the program has {MOST_PAGES} pages")
     return last
+
+
+def _readable(state: State) -> bool:
+    """Whether a process can read each of its pages.
+
+    Others are read from outside, through /proc/PID/mem; that marks them accessed, and reclaim
+    then leaves them alone whatever the walk would find.
+    """
+    access = VmFlag.READ | VmFlag.WRITE
+    vmas = (
+        state.vma(number, page)
+        for number, mm in state.mms.pairs()
+        for page, pte in mm.ptes.pairs()
+        if pte.kind is PteKind.PRESENT
+    )
+    return all(vma is None or vma.flags & access for vma in vmas)
 
 
 def _files(names: Names) -> str:

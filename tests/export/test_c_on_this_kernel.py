@@ -91,6 +91,13 @@ def test_an_errno_that_does_not_come(c_program: Build, on_kernel: Run) -> None:
     assert "Success, the model expects Bad address" in ran.stdout
 
 
+def test_pages_without_access_rights(c_program: Build, on_kernel: Run) -> None:
+    ran = on_kernel(c_program("P mmap 0 1\nP write 0 1 9\nP mprotect 0 1 -\n"), "--steps")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.count('"tok":9') == 3
+    assert ran.stdout.count('"tok":0') == 1
+
+
 def test_steps_are_shown(c_program: Build, on_kernel: Run) -> None:
     ran = on_kernel(c_program("P mmap 0 1\nP write 0 1 9\nP read 0 1\n"), "--steps")
     assert ran.stdout.count('{"p":0,"k":"anon","f":"f0","mc":1,"tok":9}') == 4

@@ -102,6 +102,12 @@ def test_many_pages_are_counted() -> None:
     ]
 
 
+def test_no_reclaim_of_pages_that_can_only_be_read_from_outside() -> None:
+    source = "P mmap 0 2\nP write 0 2 1\n"
+    assert '{"full", ENTRIES(AFTER_0)}' in text_of(source)
+    assert "AFTER_0" not in text_of(source + "P mprotect 1 1 -\n")
+
+
 def test_rules_that_are_asked_for_take_precedence() -> None:
     scenario = load("move-poisoning")
     old = exported(Job(scenario, None), "c")
