@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from ksm_rmap.report.augmented import Node, Way, grow
 from ksm_rmap.report.journey import PHRASES, journey_of, search_text, why_missed
 from ksm_rmap.report.scene import scene_of
-from ksm_rmap.report.text import fit, ptes_text, short
+from ksm_rmap.report.text import fit, fold, ptes_text, short
 from ksm_rmap.walks.explain import LookKind
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def walk_lines(scene: Scene, journey: Journey) -> Iterator[Styled]:
     if left:
         yield f"  ... {left} more loop{'s' * (left > 1)}", "dim"
     for pte in journey.missed[:_MISSED]:
-        yield fit(f"  MISSED: {why_missed(scene.state, names, journey, pte)}"), "bad"
+        for line in fold(f"  MISSED: {why_missed(scene.state, names, journey, pte)}"):
+            yield line, "bad"
     if len(journey.missed) > _MISSED:
         yield f"  MISSED: {len(journey.missed) - _MISSED} more", "bad"
 

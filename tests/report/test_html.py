@@ -252,3 +252,20 @@ def test_a_design_is_walked_with_its_memory() -> None:
     assert chapter["names"] == ["anon_vma_tree", "full"]
     tried = {walk for step in chapter["steps"] for one in step["folios"] for walk in one["walks"]}
     assert tried >= {"anon_vma_tree", "full"}
+
+
+def test_many_ordinary_folios_are_no_choice_beside_ksm_folios() -> None:
+    text = (
+        "P mmap 0 20\nfor i in 0..20: P write i 1 i\nP write 3 1 0x77\nP write 9 1 0x77\n"
+        "P madvise 0 20 mergeable\nksmd 2"
+    )
+    (chapter,) = _data(html.export(Job(Scenario.parse(text))))["chapters"]
+    assert [folio["ksm"] for folio in chapter["steps"][-1]["folios"]] == [True]
+    assert len(chapter["steps"][-3]["folios"]) == 6
+
+
+def test_a_step_that_changes_everything_marks_nothing() -> None:
+    (chapter,) = _data(html.export(Job(Scenario.parse("P mmap 0 200\nP write 0 200 1"))))[
+        "chapters"
+    ]
+    assert [step["fresh"] for step in chapter["steps"]] == [["v0:0"], []]

@@ -15,6 +15,7 @@ from ksm_rmap.check import oracle
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model import scenario
 from ksm_rmap.model.scenario import Scenario, load
+from ksm_rmap.report import pictures
 from ksm_rmap.report.augmented import Way, grow, search_ways
 from ksm_rmap.report.axis import CELL, axis_of
 from ksm_rmap.report.export import Job
@@ -27,6 +28,7 @@ from ksm_rmap.report.svg_file import export
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ksm_rmap.model.state import State
 
@@ -383,3 +385,39 @@ def test_each_picture_of_the_manual(name: str) -> None:
 
 def test_pages_of_the_manual_are_bundled() -> None:
     assert set(PAGES) <= set(scenario.bundled())
+
+
+def test_the_manual_gets_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "PICTURES", {"hugh": PICTURES["hugh"]})
+    monkeypatch.setattr(pictures, "PAGES", ("hugh",))
+    paths = pictures.write_pictures(tmp_path / "made")
+    assert [path.name for path in paths] == ["hugh.svg", "legend.svg", "hugh.html"]
+    assert paths[0].read_text("utf-8") == picture_text("hugh")
+    assert any("MISSED" in text for text in _texts(paths[1].read_text("utf-8")))
+
+
+def test_many_items_of_a_node_are_counted() -> None:
+    pages = 12
+    text = f"P mmap 0 {pages}\nP madvise 0 {pages} mergeable\nP write 0 {pages} 0x77\nksmd 2"
+    state, names = _after(text)
+    scene = scene_of(state, names)
+    (thread,) = scene.threads
+    assert len(thread.items) + thread.more == pages
+    assert f"… {thread.more} more items" in _texts(picture(scene))
+
+
+def test_a_walk_that_does_not_say_where_it_looked_lights_up_entries_alone() -> None:
+    state, names = _after("hugh")
+    own = walks.UserWalk("own", lambda *_: [(0, 0)])
+    panel = panel_of(state, names, walk=own)
+    assert panel.journey is not None
+    overlay = verdict_overlay(panel.journey)
+    assert overlay.beam is None
+    assert overlay.classes == {"f2": "wanted", "p0:0": "hit", "p0:2": "missed"}
+
+
+def test_many_folios_are_counted() -> None:
+    state, names = _after("P mmap 0 30\nfor i in 0..30: P write i 1 i")
+    scene = scene_of(state, names)
+    assert len(scene.threads) + scene.more_folios == 30
+    assert f"… {scene.more_folios} more folios" in _texts(picture(scene))

@@ -142,3 +142,31 @@ def test_paint() -> None:
     assert paint("x", "", colour=True) == "x"
     assert re.sub(r"\x1b\[[0-9;]*m", "", paint("x", "good", colour=True)) == "x"
     assert paint("x", "good", colour=True) != paint("x", "bad", colour=True)
+
+
+def test_many_missed_entries_are_counted() -> None:
+    pages = 9
+    text = (
+        f"P mmap 0 {pages}\nP madvise 0 {pages} mergeable\nP write 0 {pages} 0x77\n"
+        f"P mremap 0 {pages} to 50\nksmd 2"
+    )
+    lines = _lines(text, "address")
+    assert lines[-1] == f"  MISSED: {pages - 4} more"
+    assert " ... only" in " ".join(" ".join(lines[-3:-1]).split())
+
+
+def test_a_walk_that_cannot_be_explained_shows_its_counters() -> None:
+    told = load("hugh")
+    state = told.run()
+    (folio,) = state.ksm_folios()
+    hidden = walks.UserWalk(
+        "hidden",
+        lambda state, folio: walks.ksm_walk(
+            state, folio, range_of=lambda *_: (0, 9), address_of=lambda *_: 0
+        ),
+    )
+    scene = scene_of(state, told.processes)
+    truth = oracle.truth(state, folio)
+    journey = journey_of(scene, folio, "hidden", hidden, hidden(state, folio), truth)
+    lines = [line for line, _ in walk_lines(scene, journey)]
+    assert "    2 VMAs: 0 skipped by address, 0 by mm, 2 visited" in lines
