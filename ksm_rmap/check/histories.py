@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ksm_rmap.check.actions import Enabled, Scope
 from ksm_rmap.check.delta import shrink
 from ksm_rmap.check.judge import truths
+from ksm_rmap.check.reach import situations
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.state import State
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model.rules import Rules
     from ksm_rmap.walks.design import NamedWalk
 
-__all__ = ("Found", "Subject", "WalkRun", "breadth_first", "wander")
+__all__ = ("Found", "Level", "Subject", "WalkRun", "breadth_first", "wander")
 
 
 class Subject(Protocol):
@@ -89,6 +91,16 @@ class WalkRun:
         return missed
 
 
+class Level(NamedTuple):
+    """What `breadth_first` met at one depth."""
+
+    subjects: int
+    """Subjects to which no shorter history leads."""
+    steps: int
+    seconds: float
+    """Time from the start of the search to the end of the level."""
+
+
 class Found(NamedTuple):
     """The outcome of a search."""
 
@@ -104,32 +116,68 @@ class Found(NamedTuple):
     seconds: float
     by: str
     """Name of the search."""
+    levels: tuple[Level, ...] = ()
+    """`breadth_first`: the finished levels from depth 0 on."""
+    subjects: int = 0
+    """`breadth_first`: different subjects that were met."""
+    exhausted: bool = False
+    """`breadth_first`: whether the scope has no other subject."""
+    frontier: int = 0
+    """`breadth_first`: subjects of which the successors are not all known."""
+    fired: tuple[tuple[str, int], ...] = ()
+    """`breadth_first`: calls made of each kind."""
+    reached: tuple[tuple[str, int], ...] = ()
+    """`breadth_first`: subjects in each situation of `ksm_rmap.check.reach`."""
 
 
 def breadth_first(begin: Subject, menu: Menu, *, seconds: float, depth: int = 99) -> Found:
     """Return a shortest miss of all histories of `menu`, or how deep the search came in time."""
     clock, steps = time.monotonic(), 0
-    level: list[tuple[Subject, tuple[Call, ...]]] = [(begin, ())]
+    frontier: list[tuple[Subject, tuple[Call, ...]]] = [(begin, ())]
     seen = {begin}
-    for done in range(depth):
+    levels = [Level(1, 0, 0.0)]
+    fired: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
+
+    def found(calls: tuple[Call, ...] | None, missed: Sequence[Any], done: int) -> Found:
+        known = sum(level.subjects for level in levels[:-1])
+        return Found(
+            calls,
+            missed,
+            steps,
+            done,
+            time.monotonic() - clock,
+            "breadth first",
+            levels=tuple(levels),
+            subjects=len(seen),
+            exhausted=not frontier,
+            frontier=len(seen) - known if frontier else 0,
+            fired=tuple(fired.items()),
+            reached=tuple(reached.items()),
+        )
+
+    while frontier and len(levels) <= depth:
         following: list[tuple[Subject, tuple[Call, ...]]] = []
-        for subject, calls in level:
-            for _, call in menu.calls(subject.state):
+        for subject, calls in frontier:
+            for kind, call in menu.calls(subject.state):
+                fired[kind] += 1
                 after = subject.apply(call)
                 steps += 1
                 if after in seen:
                     continue
                 seen.add(after)
+                reached.update(situations(after.state, None, after.state))
                 missed = after.judge()
                 if missed:
-                    path = (*calls, call)
-                    spent = time.monotonic() - clock
-                    return Found(path, missed, steps, len(path), spent, "breadth first")
+                    return found((*calls, call), missed, len(calls) + 1)
                 following.append((after, (*calls, call)))
             if time.monotonic() - clock > seconds:
-                return Found(None, (), steps, done, time.monotonic() - clock, "breadth first")
-        level = following
-    return Found(None, (), steps, depth, time.monotonic() - clock, "breadth first")
+                return found(None, (), len(levels) - 1)
+        frontier = following
+        if following:
+            made = steps - sum(level.steps for level in levels)
+            levels.append(Level(len(following), made, time.monotonic() - clock))
+    return found(None, (), len(levels) - 1)
 
 
 def wander(

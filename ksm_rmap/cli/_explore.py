@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ksm_rmap import walks
 from ksm_rmap.check.checkpoint import CheckpointError
 from ksm_rmap.check.exploration import Exploration
 from ksm_rmap.check.explore import explore, wander
+from ksm_rmap.check.explore_designs import explore_designs
 from ksm_rmap.check.menu import MIGRATION_KINDS, PLAIN_KINDS, SWAP_KINDS, Menu
 from ksm_rmap.cli._page import check_place, write_page
 from ksm_rmap.cli._terminal import INTERRUPTED, MISSED, NOTHING_MISSED, UsageError
 from ksm_rmap.report.text import fold
+from ksm_rmap.walks.designs import DesignWalk
+from ksm_rmap.walks.trial import is_design
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ksm_rmap.check.exploration import Wandering
     from ksm_rmap.cli._terminal import Terminal
@@ -68,6 +73,7 @@ def _search(
 ) -> Exploration | Wandering:
     """Return what the search that was asked for found."""
     names = list(dict.fromkeys(arguments.walk or ()))
+    _separate(arguments, names)
     if arguments.random:
         return wander(
             names,
@@ -78,6 +84,16 @@ def _search(
             seed=arguments.seed,
             seconds=arguments.seconds,
             workers=arguments.workers,
+            progress=terminal.progress,
+        )
+    judged = [walk for walk in map(walks.get, names) if isinstance(walk, DesignWalk)]
+    if judged:
+        return explore_designs(
+            judged,
+            menu=menu,
+            rules=arguments.rules,
+            depth=arguments.depth,
+            seconds=seconds,
             progress=terminal.progress,
         )
     try:
@@ -94,6 +110,18 @@ def _search(
         )
     except (CheckpointError, OSError) as error:
         raise UsageError(f"--checkpoint: {error}") from None
+
+
+def _separate(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Complain if designs are to be searched with walks, or in a way that is for walks only."""
+    judged = [name for name in names if is_design(walks.get(name))]
+    if not judged:
+        return
+    for option in ("random", "checkpoint", "memory"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option}: not for the design {judged[0]!r}, only for walks")
+    if len(judged) < len(names):
+        raise UsageError(f"explore designs ({', '.join(judged)}) and walks one after the other")
 
 
 def _counterexamples(found: Exploration | Wandering) -> list[tuple[str, Scenario]]:

@@ -232,7 +232,10 @@ def test_breadth_first_tells_how_deep_it_came() -> None:
     begin = DesignRun.begin(PTE_CHAIN)
     menu = Menu(processes=1, pages=1, contents=1, kinds=("mmap", "write"))
     found = breadth_first(begin, menu, seconds=20, depth=4)
-    assert (found.calls, found.missed, found.depth) == (None, (), 4)
+    # Nothing mapped, mapped, written: no third call leads anywhere else.
+    assert (found.calls, found.missed, found.depth, found.exhausted) == (None, (), 2, True)
+    assert [level.subjects for level in found.levels] == [1, 1, 1]
+    assert dict(found.fired) == {"mmap": 1, "write": 2}
     assert breadth_first(begin, Menu(), seconds=0).depth < 2
 
 
