@@ -144,7 +144,6 @@ def test_a_search_goes_on_where_it_was_stored(command: Command, tmp_path: Path) 
         (("--ops", "dance"), "no kind of call named 'dance'"),
         (("--memory", "much"), "'much' is no size"),
         (("--memory", "0G"), "'0G' is no size"),
-        (("--walk", "anon_vma_tree"), "remembers what happened"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(

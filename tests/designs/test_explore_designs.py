@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from ksm_rmap.check.explore import explore
 from ksm_rmap.check.explore_designs import explore_designs
 from ksm_rmap.check.menu import Menu
 from ksm_rmap.cli import main
-from ksm_rmap.walks import designs
+from ksm_rmap.walks import WalkError, designs
 from ksm_rmap.walks.designs import DesignWalk
 
 SMALL = Menu(2, 2, 1, 2, ("mmap", "write", "fork", "move"))
@@ -55,6 +56,11 @@ def test_a_whole_space_can_be_exhausted() -> None:
     out_of_time = explore_designs([walk("pte_chain")], menu=SMALL, seconds=0)
     assert out_of_time.ended == "seconds"
     assert out_of_time.frontier > 0
+
+
+def test_the_explorer_of_walks_refuses_a_design() -> None:
+    with pytest.raises(WalkError, match="'anonmm' remembers what happened"):
+        explore(["anonmm"], depth=1)
 
 
 def test_the_command_explores_designs(capsys: pytest.CaptureFixture[str]) -> None:
