@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap.model import ops
 
@@ -53,10 +53,10 @@ class Call(NamedTuple):
             ValueError: An operation that needs a walk got none.
 
         """
-        args = {name: value for name, value in self.args if name != "walk"}
-        if self.op not in WALKING:
-            changed: State = getattr(ops, self.op)(state, **args)
-            return changed
-        if walk is None:
-            raise ValueError(f"{self.op} needs a walk")
-        return getattr(ops, self.op)(state, walk=walk, **args)
+        args: dict[str, Any] = {name: value for name, value in self.args if name != "walk"}
+        if self.op in WALKING:
+            if walk is None:
+                raise ValueError(f"{self.op} needs a walk")
+            args["walk"] = walk
+        changed: State = getattr(ops, self.op)(state, **args)
+        return changed
