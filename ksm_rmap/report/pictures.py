@@ -105,11 +105,14 @@ def picture_text(name: str) -> str:
 
 
 def write_pictures(folder: Path) -> list[Path]:
-    """Write all pictures and pages into `folder`, which is made; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the pictures into `folder`, the pages into `folder/pages`; return their paths.
+
+    Both folders are made.
+    """
+    (folder / "pages").mkdir(parents=True, exist_ok=True)
     texts = {f"{name}.svg": picture_text(name) for name in PICTURES}
     texts["legend.svg"] = sheet([])
-    texts |= {f"{name}.html": html.export(Job(load(name))) for name in PAGES}
+    texts |= {f"pages/{name}.html": html.export(Job(load(name))) for name in PAGES}
     paths = []
     for name, text in texts.items():
         paths.append(folder / name)

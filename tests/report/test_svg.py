@@ -391,7 +391,8 @@ def test_the_manual_gets_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(pictures, "PICTURES", {"hugh": PICTURES["hugh"]})
     monkeypatch.setattr(pictures, "PAGES", ("hugh",))
     paths = pictures.write_pictures(tmp_path / "made")
-    assert [path.name for path in paths] == ["hugh.svg", "legend.svg", "hugh.html"]
+    names = [str(path.relative_to(tmp_path / "made")) for path in paths]
+    assert names == ["hugh.svg", "legend.svg", "pages/hugh.html"]
     assert paths[0].read_text("utf-8") == picture_text("hugh")
     assert any("MISSED" in text for text in _texts(paths[1].read_text("utf-8")))
 
