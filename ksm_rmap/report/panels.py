@@ -35,6 +35,8 @@ _TITLE: Final = 30
 _LINE: Final = 18
 _COLUMNS: Final = 88
 """Characters of a line of text."""
+_LETTER: Final = 9
+"""Width of a letter of the title, generously."""
 
 Ptes = tuple[tuple[int, int], ...]
 
@@ -113,6 +115,7 @@ def sheet(panels: Sequence[Panel], title: str = "", *, legend: bool = True) -> s
     width = 690
     if title:
         parts.append(text(12, y + 16, title[:_COLUMNS], "title"))
+        width = max(width, 24 + _LETTER * len(title[:_COLUMNS]))
         y += _TITLE
     for panel in panels:
         for number, line in enumerate(panel.lines):
