@@ -17,7 +17,7 @@ from ksm_rmap.walks.designs import DesignWalk
 from ksm_rmap.walks.designs import get as get_design
 
 OWN = Path(__file__).with_name("own_design.py")
-DOCS = Path(__file__).parents[2] / "docs" / "designs.md"
+ROOT = Path(__file__).parents[2]
 
 BROKEN = """
 from ksm_rmap.walks.designs import Design
@@ -50,8 +50,9 @@ def test_it_is_thirty_lines_long() -> None:
     assert len([line for line in code if line.strip()]) <= 30
 
 
-def test_the_docs_show_it_as_it_is() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/designs.md"])
+def test_the_docs_show_it_as_it_is(page: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert OWN.read_text() in blocks
 
 

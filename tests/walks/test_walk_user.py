@@ -58,6 +58,11 @@ class TestTheExample:
     def test_it_has_at_most_ten_lines(self) -> None:
         assert len(EXAMPLE.splitlines()) <= 10
 
+    def test_the_readme_shows_it(self) -> None:
+        readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+        lines = [line for line in readme.splitlines() if line]
+        assert "\n".join(line for line in EXAMPLE.splitlines() if line) in "\n".join(lines)
+
     @pytest.mark.parametrize(
         "name", ["hugh", "split-after-merge", "fork-scanned", "move-fork-move"]
     )
