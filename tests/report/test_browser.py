@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ksm_rmap import walks
+from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import load
 from ksm_rmap.report import html, svg_file
+from ksm_rmap.report.chapters import Chapter
 from ksm_rmap.report.export import Job
 from ksm_rmap.report.style import PALETTE
 
@@ -65,6 +68,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.html").write_text(html.export(Job(load(name))), "utf-8")
     found = [("address", load("hugh")), ("vm_pgoff", load("split-after-merge"))]
     (folder / "found.html").write_text(html.counterexamples_page(found), "utf-8")
+    own = walks.UserWalk("own", lambda *_: [(0, 0)])
+    chapter = Chapter(load("hugh"), {"own": own}, Rules())
+    (folder / "own.html").write_text(html.explorer_page([chapter]), "utf-8")
     return folder
 
 
@@ -95,7 +101,7 @@ def test_it_opens_without_an_error_or_a_request(chromium: Window, pages: Path) -
     chromium.blank()
     chromium.log("browser")
     chromium.requests()
-    for name in ("hugh", "move-fork-move", "found"):
+    for name in ("hugh", "move-fork-move", "found", "own"):
         page = pages / f"{name}.html"
         chromium.load(page)
         for key in ("k", "j", HOME, RIGHT, END, "f", "w", "v", "n", "c", "t"):
@@ -241,6 +247,16 @@ def test_the_chapters_of_a_page(chromium: Window, pages: Path) -> None:
     assert _walks(chromium)[0] == "walk vm_pgoff"
     assert chromium.run(CLASSES, 0, "missed") == ["p0:103"]
     assert "mprotect" in chromium.text("#source")
+
+
+def test_a_walk_that_does_not_say_where_it_looked(chromium: Window, pages: Path) -> None:
+    chromium.load(pages / "own.html")
+    assert _walks(chromium) == ["walk own"]
+    assert chromium.run(CLASSES, 0, "missed") == ["p0:2"]
+    chromium.key(HOME)
+    chromium.key(RIGHT)
+    said = "The walk does not say what it looked at: 1 visit."
+    assert chromium.text(".side .say") == said
 
 
 @pytest.mark.parametrize("width", [420, 800, 1600])

@@ -136,7 +136,7 @@ function sayMoment(trace, moment) {
 
 function saySearch(leg) {
   const whose = leg.item ? `Pass ${leg.pass}, item ${pte(leg.item)} (${leg.pass ? "every process but" : "only"} ${data.processes[leg.item[0]] ?? leg.item[0]})` : "rmap_walk_anon";
-  if (leg.av === null) return `${whose}: this walk does not say what it looked at; ${leg.n[3]} visits.`;
+  if (leg.av === null) return `The walk does not say what it looked at: ${count(leg.n[3], "visit")}.`;
   const met = leg.n[0] === 1 ? "one VMA is met" : leg.n[0] ? `${leg.n[0].toLocaleString("en")} VMAs are met` : "no VMA is met";
   const fallback = leg.fallback ? " (second, full walk)" : "";
   return `${whose}${fallback}: search ${leg.range} in anon_vma ${leg.av}; ${met}.`;
