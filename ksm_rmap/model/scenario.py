@@ -12,7 +12,7 @@ No analogue in the kernel. An example is the sequence that Hugh Dickins gave in 
 Rules of this module:
 
 1. `FORMS` of `_syntax` is the grammar; `#` starts a comment. `rules 6.12` first chooses a
-   kernel, `for i in 0..9 step 2: ` repeats an operation (9 is exclusive), `expect EFAULT: ` says
+   kernel, `for i in 0..9 step 2:` repeats an operation (9 is exclusive), `expect EFAULT:` says
    that it must fail so.
 2. Processes are named and get the numbers 0, 1, 2 ... by first appearance. The first is there
    from the start, the others are made by fork.
