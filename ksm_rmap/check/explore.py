@@ -22,6 +22,7 @@ from ksm_rmap import walks as registry
 from ksm_rmap.check.campaign import Campaign, Limits
 from ksm_rmap.check.canonical import encode
 from ksm_rmap.check.checkpoint import Checkpoint
+from ksm_rmap.check.cluster import Cluster
 from ksm_rmap.check.crew import Forked, Here
 from ksm_rmap.check.exploration import Answers, Counterexample, Exploration, Wandering
 from ksm_rmap.check.judged import KernelProblem
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ksm_rmap.check.campaign import Outcome
+    from ksm_rmap.check.cluster import Client
     from ksm_rmap.check.crew import Crew
     from ksm_rmap.check.search import Key
     from ksm_rmap.model.calls import Call
@@ -55,6 +57,7 @@ def explore(
     memory: int | None = None,
     workers: int = 1,
     checkpoint: str | None = None,
+    client: Client | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exploration:
     """Try every sequence of calls in the scope of `menu` and return what was found.
@@ -69,6 +72,7 @@ def explore(
         workers: processes that search; the results are the same.
         checkpoint: a file; if it is there, the search in it goes on, and what an unfinished
             search knows is written to it.
+        client: a `distributed.Client`: search on all workers of its cluster instead.
         progress: is told how the search goes, about four times a second.
 
     A search also ends when every question is answered, and with Ctrl-C.
@@ -77,7 +81,11 @@ def explore(
 
     """
     problem = _problem(walks, menu, rules, workers)
-    crew = _crew([Shard(problem, index, workers) for index in range(workers)])
+    crew: Crew
+    if client is None:
+        crew = _crew([Shard(problem, index, workers) for index in range(workers)])
+    else:
+        crew = Cluster(client, Shard, (problem,))
     try:
         store = Checkpoint(checkpoint, _description(problem)) if checkpoint else None
         campaign = Campaign(crew, problem.goals, Limits(depth, seconds, memory), progress, store)
