@@ -28,7 +28,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from ksm_rmap.check._clock import Clock, OutOfTime, TimedWalk
 from ksm_rmap.check.machine import STEPS, WalkMachine, machine_for, named_walk, search_settings
 from ksm_rmap.check.question import Miss, Question
-from ksm_rmap.check.reduce import Replay, reduce_error, reduce_miss, scenario_of
+from ksm_rmap.check.reduce import Replay, accepted, reduce_error, reduce_miss, scenario_of
 from ksm_rmap.check.verdict import MISSED, NONE_FOUND, Verdict
 from ksm_rmap.walks import Walk, WalkError, WalkTimeoutError, get
 
@@ -43,6 +43,10 @@ __all__ = ("check_walk",)
 
 _ROUND = 50
 """Examples in one run of Hypothesis: it varies what it tried before, more and more."""
+_SHORT = 7
+"""Calls of a scenario that is short enough: `address` and `vm_pgoff` are refuted with 5."""
+_OTHER_TURNS = 500_000
+"""Where the search for something shorter begins: at no turn that the first search comes to."""
 _SHRINK_SECONDS = 3.0
 """Least time for the shrinking, which begins when the time of the search may be up."""
 
@@ -157,9 +161,23 @@ class _Search(WalkMachine):
 
 
 def _run(search: type[_Search], seed: int, max_examples: int | None) -> Verdict:
+    """Search; when what is found is long, search a while longer for something shorter."""
+    verdict = _searched(search, seed, max_examples, 0)
+    more = 20 + 2 * verdict.examples
+    if max_examples is not None:
+        more = min(more, max_examples - verdict.examples)
+    if verdict.steps <= _SHORT or verdict.shared or verdict.interrupted or more < 1:
+        return verdict
+    another = _searched(search, seed, more, _OTHER_TURNS)
+    return another if 0 < another.steps < verdict.steps and not another.shared else verdict
+
+
+def _searched(
+    search: type[_Search], seed: int, max_examples: int | None, first_turn: int
+) -> Verdict:
     end: BaseException | None = None
     try:
-        _search(search, seed, max_examples)
+        _search(search, seed, max_examples, first_turn)
     except BaseException as error:
         end = _end_of(error)
         if end is None:
@@ -196,10 +214,9 @@ def _end_of(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _search(search: type[_Search], seed: int, max_examples: int | None) -> None:
+def _search(search: type[_Search], seed: int, max_examples: int | None, turn: int) -> None:
     """Run Hypothesis until something ends it; return when the examples are used up."""
     left = max_examples
-    turn = 0
     with _no_traces():
         while left is None or left > 0:
             examples = _ROUND if left is None else min(_ROUND, left)
@@ -235,10 +252,9 @@ def _shrunk(verdict: Verdict, found: _Found, search: type[_Search]) -> Verdict:
     interrupted = verdict.interrupted
     try:
         scenario = reduce_miss(best, search.kernel, _timed(question, clock), progress)
-    except (OutOfTime, WalkError):
-        scenario = scenario_of(best, search.kernel)
-    except KeyboardInterrupt:
-        scenario, interrupted = scenario_of(best, search.kernel), True
+    except (OutOfTime, WalkError, KeyboardInterrupt) as end:
+        interrupted = interrupted or isinstance(end, KeyboardInterrupt)
+        scenario = scenario_of(accepted(best, search.kernel, question.walk), search.kernel)
     state = Replay(search.kernel, search.plain.walk).run(scenario.calls)
     miss = search.plain.ask(state)
     if miss is None:  # pragma: no cover - the last candidate that was accepted did miss

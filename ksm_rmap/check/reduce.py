@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model.state import State
     from ksm_rmap.walks import NamedWalk
 
-__all__ = ("Replay", "failure", "reduce_error", "reduce_miss", "scenario_of")
+__all__ = ("Replay", "accepted", "failure", "reduce_error", "reduce_miss", "scenario_of")
 
 
 class Replay:
@@ -53,6 +53,19 @@ def step(state: State, call: Call, walk: NamedWalk) -> State:
         return call.apply(state, walk)
     except MmError as error:
         return error.state or state
+
+
+def accepted(calls: Sequence[Call], rules: Rules, walk: NamedWalk) -> Calls:
+    """Return the calls that are not refused when all are made in turn."""
+    state, kept = first_state(rules, [walk]), []
+    for call in calls:
+        try:
+            state = call.apply(state, walk)
+        except MmError as error:
+            state = error.state or state
+        else:
+            kept.append(call)
+    return tuple(kept)
 
 
 def reduce_miss(

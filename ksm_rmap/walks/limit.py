@@ -54,9 +54,10 @@ def call_within(seconds: float, function: Callable[[], T], what: str) -> T:
 
     before = signal.signal(signal.SIGALRM, expire)
     begun = time.monotonic()
-    delay, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    delay, interval = signal.getitimer(signal.ITIMER_REAL)
     try:
         try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)  # a short one rings at once
             return function()
         finally:
             armed = False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import Scenario
 from ksm_rmap.walks import WalkResult, WalkTimeoutError
+from ksm_rmap.walks.limit import call_within
 
 if TYPE_CHECKING:
     from ksm_rmap.model.state import State
@@ -99,6 +101,17 @@ def test_a_walk_interrupted_by_the_clock() -> None:
     late._start -= 59.9
     with pytest.raises(OutOfTime):  # it had no chance to end
         TimedWalk(named_walk(endless), late)(state, folio)
+
+
+def test_a_limit_that_is_over_at_once_is_a_limit() -> None:
+    ended = 0
+    for _ in range(2000):
+        try:
+            call_within(1e-6, lambda: None, "nothing")
+        except WalkTimeoutError:
+            ended += 1
+    assert ended > 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_replay_makes_again_only_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
