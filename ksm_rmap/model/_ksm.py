@@ -16,6 +16,7 @@ nodes, the shape of the unstable tree (items are found by the content they were 
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from ksm_rmap.model._fault import NO_NODE, copy_folio, unshare
@@ -319,7 +320,10 @@ def _loose(item: RmapItem) -> RmapItem:
 
 
 def remove_from_tree(d: Draft, mm: MmDraft, item: RmapItem) -> RmapItem:
-    """Take an item out of its tree and return it (`remove_rmap_item_from_tree`)."""
+    """Take an item out of its tree and return it (`remove_rmap_item_from_tree`).
+
+    That needs the lock of the KSM folio, which a migration holds between its two halves.
+    """
     if item.state is ItemState.LOOSE:
         return item
     if item.state is ItemState.UNSTABLE:
@@ -329,10 +333,17 @@ def remove_from_tree(d: Draft, mm: MmDraft, item: RmapItem) -> RmapItem:
         if d.nodes[item.node].folio not in d.folios:
             _drop_stale_node(d, item.node)
             return _item(d, item.key)
+        _wait_for_migration(d, d.nodes[item.node].folio)
         _leave_node(d, item)
     loose = _loose(item)
     _store(d, mm, loose)
     return loose
+
+
+def _wait_for_migration(d: Draft, number: int) -> None:
+    folio = d.folios[number]
+    if folio.migrating and not folio.mapcount:
+        raise d.fail(errno.EAGAIN, f"ksmd waits for the migration of folio {number}")
 
 
 def _leave_unstable(d: Draft, item: RmapItem) -> None:

@@ -377,7 +377,12 @@ def exit_mm(state: State, *, mm: int) -> State:
 
 
 def ksmd_step(state: State) -> State:
-    """Let ksmd visit one page, or end its pass (`ksm_do_scan(1)`, mm/ksm.c)."""
+    """Let ksmd visit one page, or end its pass (`ksm_do_scan(1)`, mm/ksm.c).
+
+    Raises:
+        MmError: EAGAIN: it would free an item of a folio under migration, and waits.
+
+    """
     d = Draft(state, "ksmd_step")
     _ksm.scan_page(d)
     return d.freeze()
@@ -389,7 +394,8 @@ def ksmd(state: State, *, passes: int = 1) -> State:
     A page merges at its second visit at the earliest: the first one notes its content.
 
     Raises:
-        MmError: EINVAL: fewer than one pass.
+        MmError: EINVAL: fewer than one pass; EAGAIN: ksmd would free an item of a folio under
+            migration, and waits.
 
     """
     d = Draft(state, "ksmd")

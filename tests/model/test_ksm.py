@@ -7,7 +7,7 @@ import pytest
 from ksm_rmap import MmError, Rules, State, ops
 from ksm_rmap.model.calls import Call
 from ksm_rmap.model.state import Folio, ItemState, RmapItem, StableNode
-from tests.support import truth
+from tests.support import Found, truth
 
 
 def written(*contents: int, rules: str = "7.0") -> State:
@@ -333,13 +333,40 @@ def test_the_second_page_fails_and_the_first_is_broken_again() -> None:
 
 
 def test_a_folio_under_migration_is_passed_over() -> None:
-    state = scanned(written(7, 7, 0))
+    state = ops.fork(written(7, 7, 8), mm=0, child=1)
+    state = ops.munmap(state, mm=1, start=0, pages=2)
+    state = scanned(ops.write(state, mm=1, start=2, content=9))
+    state = ops.ksmd_step(ops.ksmd_step(ops.ksmd_step(state)))  # the cursor is past process 0
+    state = ops.migrate_begin(ops.write(state, mm=1, start=2, content=7), mm=0, page=0, walk=truth)
+    state = ops.ksmd_step(state)
+    assert items(state, 1)[2].checksum == 7
+    half = ops.ksmd_step(state)  # the end of the pass
+    with pytest.raises(MmError, match=r"ksmd waits for the migration of folio \d+ \(EAGAIN\)"):
+        ops.ksmd(half)
+    done = ops.migrate_end(half, mm=0, page=0, walk=truth)
+    assert the_folio(scanned(done), 1, 2).ksm
+
+
+def test_a_candidate_under_migration_is_not_taken() -> None:
+    state = ops.fork(written(7, 7, 8), mm=0, child=1)
+    state = ops.munmap(state, mm=1, start=0, pages=2)
+    state = scanned(ops.write(state, mm=1, start=2, content=9))
+    state = scanned(ops.write(state, mm=1, start=2, content=7), 1)  # its content is known now
+    state = ops.ksmd_step(ops.ksmd_step(ops.ksmd_step(state)))
     state = ops.migrate_begin(state, mm=0, page=0, walk=truth)
-    state = scanned(ops.write(state, mm=0, start=2, content=7), 2)
-    assert not the_folio(state, 0, 2).ksm
-    state = ops.migrate_end(state, mm=0, page=0, walk=truth)
-    assert state.folio_at(0, 2) != state.folio_at(0, 0)
-    assert the_folio(scanned(state), 0, 2).ksm
+    state = ops.ksmd_step(state)
+    state.check()
+    assert not the_folio(state, 1, 2).ksm
+    assert items(state, 1)[2].state is ItemState.LOOSE
+
+
+def test_entries_that_a_migration_left_behind_do_not_stop_ksmd() -> None:
+    state = ops.migrate_begin(scanned(written(7, 7)), mm=0, page=0, walk=truth)
+    state = ops.migrate_end(state, mm=0, page=0, walk=lambda *_: Found(((0, 0),)))
+    state = scanned(state, 1)
+    assert sorted(items(state)) == [0]
+    folio = the_folio(state, 0, 0)
+    assert (folio.mapcount, folio.migrating) == (1, 1)
 
 
 @pytest.mark.parametrize(
