@@ -164,6 +164,27 @@ def test_a_read_first_and_a_write_later_frees_the_swap_cache() -> None:
     owned.check()
 
 
+def test_a_write_to_the_last_entry_of_a_cached_folio_takes_it_out_of_the_cache() -> None:
+    state = ops.fork(written(5), mm=0, child=1)
+    state = ops.swap_out(state, mm=0, page=0, walk=truth)
+    state = ops.exit_mm(ops.read(state, mm=0, start=0), mm=0)
+    (cached,) = state.folios
+    owned = ops.write(state, mm=1, start=0, content=6)
+    assert owned.folio_at(1, 0) == cached
+    assert folio(owned, 1, 0).exclusive
+    assert folio(owned, 1, 0).swap is None
+
+
+def test_a_shared_folio_that_is_written_while_others_map_it_is_copied() -> None:
+    state = ops.fork(ops.fork(written(5), mm=0, child=1), mm=0, child=2)
+    state = ops.swap_out(state, mm=0, page=0, walk=truth)
+    state = ops.read(state, mm=0, start=0)
+    copied = ops.write(state, mm=1, start=0, content=6)
+    assert copied.folio_at(1, 0) != copied.folio_at(0, 0)
+    assert not folio(copied, 0, 0).exclusive
+    assert folio(copied, 1, 0).exclusive
+
+
 def test_a_walk_that_misses_leaves_the_folio_stuck_in_the_swap_cache() -> None:
     state = ops.fork(written(5), mm=0, child=1)
     stuck = ops.swap_out(state, mm=0, page=0, walk=only_process_0)

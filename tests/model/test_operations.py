@@ -141,3 +141,14 @@ def test_a_swap_in_copies_what_is_mapped_at_another_address_by_rule(*, copies: b
     folio = state.folio_at(1, 9)
     assert folio is not None
     assert state.folios[folio].content == 5
+
+
+@pytest.mark.parametrize("op", ["ksmd", "ksmd_step", "unmerge_all"])
+def test_an_operation_of_no_process_is_named_as_well(op: str) -> None:
+    state = ops.mmap(State(), mm=0, start=0, pages=2)
+    state = ops.madvise(state, mm=0, start=0, pages=2, advice="mergeable")
+    state = ops.ksmd(ops.write(state, mm=0, start=0, pages=2, content=7), passes=2)
+    state = ops.migrate_begin(state, mm=0, page=0, walk=truth)
+    with pytest.raises(MmError) as caught:
+        Call.of(op).apply(state)
+    assert (caught.value.operation, caught.value.errno) == (op, errno.EAGAIN)

@@ -216,3 +216,14 @@ def test_the_index_of_a_page_survives_everything_but_a_new_fault() -> None:
     state.check()  # every present page: index(vma, page) == folio.index
     assert state.folios[folio].index == index == 4
     assert state.folio_at(0, 30) == state.folio_at(1, 30) == folio
+
+
+def test_the_combined_counter_lets_go_of_an_anon_vma_with_two_children() -> None:
+    """Degree two is too much, whatever the two are."""
+    for children, taken in ((1, True), (2, False)):
+        state = build_with(Rules().replace(reuse=AnonVmaReuse.DEGREE, clone_oldest_first=True))
+        state = forks(ops.write(state, mm=0, start=0, content=1), (0, 1))
+        left = the_vma(state, 1).anon_vma
+        state = forks(state, *((1, 2 + n) for n in range(children)))
+        state = ops.fork(ops.exit_mm(state, mm=1), mm=2, child=9)
+        assert (the_vma(state, 9).anon_vma == left) is taken

@@ -11,6 +11,7 @@ import errno
 import pytest
 
 from ksm_rmap import MmError, Rules, State, ops
+from ksm_rmap.model.calls import Call
 from ksm_rmap.model.state import VmFlag
 
 BASE = 100
@@ -384,3 +385,66 @@ def test_an_unfaulted_middle_between_strangers_joins_the_previous_one_only() -> 
     state = ops.mprotect(state, mm=0, start=3, pages=3, prot="rw")
     state.check()
     assert vmas(state) == [(0, 6, 0), (6, 9, 6)]
+
+
+@pytest.mark.parametrize(("forked", "size"), [(False, 6), (True, 3)])
+def test_a_moved_range_and_an_unfaulted_next_neighbour(*, forked: bool, size: int) -> None:
+    """`merge_with_fork`: mremap_faulted_to_unfaulted_next is 6, in a fork child 3."""
+    state = ops.write(mapped((3, 3)), mm=0, start=3, content=1)
+    state = ops.fork(state, mm=0, child=1) if forked else state
+    mm = 1 if forked else 0
+    state = ops.mremap(state, mm=mm, start=3, pages=3, to=50)
+    moved = state.mms[mm].vmas[50]
+    state = ops.mmap(state, mm=mm, start=6, pages=3)
+    state = ops.mremap(state, mm=mm, start=50, pages=3, to=3)
+    assert size_at(state, 3, mm=mm) == size
+    assert state.mms[mm].vmas[3].anon_vma == moved.anon_vma
+
+
+def test_a_private_file_mapping_splits_and_joins_again() -> None:
+    state = ops.mmap(State(), mm=0, start=0, pages=6, file="f", offset=9)
+    state = ops.write(state, mm=0, start=1, content=1)
+    split = ops.mprotect(state, mm=0, start=2, pages=2, prot="r")
+    split.check()
+    assert vmas(split) == [(0, 2, 9), (2, 4, 11), (4, 6, 13)]
+    assert vmas(ops.mprotect(split, mm=0, start=2, pages=2, prot="rw")) == [(0, 6, 9)]
+
+
+def test_a_faulted_middle_does_not_join_a_stranger() -> None:
+    state = ops.write(mapped((0, 3)), mm=0, start=0, content=1)
+    state = ops.madvise(state, mm=0, start=0, pages=3, advice="mergeable")
+    state = ops.mmap(state, mm=0, start=3, pages=3)
+    state = ops.write(state, mm=0, start=3, content=1)
+    assert state.mms[0].vmas[0].anon_vma != state.mms[0].vmas[3].anon_vma
+    state = ops.madvise(state, mm=0, start=3, pages=3, advice="mergeable")
+    state.check()
+    assert vmas(state) == [(0, 3, 0), (3, 6, 3)]
+
+
+@pytest.mark.parametrize(
+    ("call", "hole"),
+    [
+        (Call.of("mprotect", mm=0, start=1, pages=5, prot="r"), 2),
+        (Call.of("madvise", mm=0, start=1, pages=5, advice="dontneed"), 2),
+        (Call.of("madvise", mm=0, start=1, pages=8, advice="dontneed"), 2),
+        (Call.of("madvise", mm=0, start=4, pages=3, advice="dontneed"), 6),
+    ],
+    ids=str,
+)
+def test_the_first_hole_is_named(call: Call, hole: int) -> None:
+    state = mapped((0, 2), (4, 2))
+    with pytest.raises(MmError) as caught:
+        call.apply(state)
+    start, pages = call.get("start"), call.get("pages")
+    assert isinstance(start, int)
+    assert isinstance(pages, int)
+    assert caught.value.detail == (
+        f"process 0 range [{start}, {start + pages}) has a hole at page {hole}"
+    )
+
+
+@pytest.mark.parametrize("op", ["mprotect", "madvise"])
+def test_an_impossible_range_is_refused(op: str) -> None:
+    extra = {"prot": "r"} if op == "mprotect" else {"advice": "dontneed"}
+    with pytest.raises(MmError, match=r"no range of 0 pages at page 3 \(EINVAL\)"):
+        Call.of(op, mm=0, start=3, pages=0, **extra).apply(mapped((0, 5)))
