@@ -20,7 +20,7 @@ REQUIRED = {
     "parent-gone", "private-file", "split-after-merge", "unfaulted-move", "zte-20000",
     "zte-table",
 }  # fmt: skip
-"""Those that the issue asks for by name."""
+"""Those that people are told of by name."""
 LARGE = {"zte-20000", "zte-table"}
 SMALL = sorted(set(bundled()) - LARGE)
 EVERY = walks.ksm_names()
@@ -41,6 +41,7 @@ LOSERS = {
     "swap-stuck": {"address"},
     "child-mergeable": set(EVERY),  # B2: no item refers to an anon_vma of the parent
     "child-moved": set(EVERY) - {"derive"},  # B2: no item has the address
+    "child-moves-on": set(EVERY) - {"full", "counted", "derive"},  # B2, and moved unbroken
     "swap-move": set(EVERY) - {"derive"},  # B4
     "move-poisoning": set(EVERY) - {"derive"},  # B6
 }
