@@ -1,7 +1,7 @@
 """What must hold of KSM: stable nodes, rmap items, ksmd (mm/ksm.c).
 
 Rules of this module: see `ksm_rmap.model.validate`, which has the table of all clauses. A node
-whose folio was freed is stale, and legal with its items until ksmd notices (kernel-semantics A6).
+whose folio was freed is stale, and legal with its items until ksmd notices (`ksm_get_folio`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def ksm_folio_node(c: Census) -> Iterator[str]:
 def node_folio(c: Census) -> Iterator[str]:
     """The folio of a stable node leads back to it, if it still exists.
 
-    `ksm_get_folio` tells a stale node by `folio->mapping` (kernel-semantics A6).
+    `ksm_get_folio` tells a stale node by `folio->mapping` (mm/ksm.c).
     """
     for number, node in c.state.nodes.pairs():
         folio = c.state.folios.get(node.folio)
@@ -112,7 +112,7 @@ def item_stable(c: Census) -> Iterator[str]:
 def item_not_stable(c: Census) -> Iterator[str]:
     """An item that is not STABLE has nothing of a merge: node, anon_vma, index, offset.
 
-    kernel-semantics C11: `linear_page_index` is reset wherever an item leaves its node.
+    mm/ksm.c of 2026: `linear_page_index` is reset wherever an item leaves its node.
     """
     for key, item in c.items:
         if item.state is ItemState.STABLE:
@@ -167,7 +167,7 @@ def ksmd_cursor(c: Census) -> Iterator[str]:
 
 
 def ksmd_knobs(c: Census) -> Iterator[str]:
-    """`max_page_sharing` is at least 2 (kernel-semantics A6), `seqnr` counts from 0."""
+    """`max_page_sharing` is at least 2 (mm/ksm.c), `seqnr` counts from 0."""
     ksmd = c.state.ksmd
     if ksmd.max_page_sharing < 2:  # noqa: PLR2004 - the kernel's limit
         yield f"max_page_sharing is {ksmd.max_page_sharing}, below 2"

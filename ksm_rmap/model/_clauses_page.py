@@ -69,7 +69,7 @@ def pte_targets(c: Census) -> Iterator[str]:
 def pte_exclusive(c: Census) -> Iterator[str]:
     """The exclusive bit is of swap and migration entries that nobody shares, never of KSM's.
 
-    kernel-semantics A8, C3: fork clears it in both entries.
+    `copy_nonpresent_pte`, mm/memory.c: fork clears it in both entries.
     """
     for site in c.sites:
         kind, target = site.pte.kind, site.pte.target
@@ -90,7 +90,7 @@ def pte_exclusive(c: Census) -> Iterator[str]:
 def anon_index(c: Census) -> Iterator[str]:
     """An ordinary anonymous folio is mapped where the VMA has the folio's index.
 
-    kernel-semantics 1 and H5(c): the invariant on which `rmap_walk_anon` stands.
+    mm/rmap.c: the invariant on which `rmap_walk_anon` stands.
     """
     for site, vma, folio in _anon_sites(c):
         index = linear_page_index(vma, site.page)
@@ -104,7 +104,7 @@ def anon_index(c: Census) -> Iterator[str]:
 def anon_linked(c: Census) -> Iterator[str]:
     """A VMA that maps an ordinary anonymous folio is linked to the folio's anon_vma.
 
-    kernel-semantics 1 and H5(c).
+    mm/rmap.c.
     """
     for site, vma, folio in _anon_sites(c):
         if folio.mapping not in vma.chain:
@@ -162,7 +162,7 @@ def exclusive_alone(c: Census) -> Iterator[str]:
 
 
 def exclusive_not_ksm(c: Census) -> Iterator[str]:
-    """A KSM folio is never exclusive (kernel-semantics A5)."""
+    """A KSM folio is never exclusive (mm/ksm.c)."""
     for number, folio in c.state.folios.pairs():
         if folio.exclusive and folio.ksm:
             yield f"folio {number} is exclusive and KSM"

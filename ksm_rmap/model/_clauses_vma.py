@@ -96,7 +96,7 @@ def vma_disjoint(c: Census) -> Iterator[str]:
 def vma_offsets(c: Census) -> Iterator[str]:
     """`anon_pgoff` equals `pgoff`, but for files where `Rules.anon_pgoff` tells them apart.
 
-    kernel-semantics E2: for anonymous memory both are equal at all times.
+    mm/vma.c of 2026: for anonymous memory both are equal at all times.
     """
     for mm, _, vma in c.vmas:
         apart = vma.file is not None and c.state.rules.anon_pgoff
@@ -160,7 +160,7 @@ def chain_ancestors(c: Census) -> Iterator[str]:
 def chain_equal(c: Census) -> Iterator[str]:
     """Two VMAs of one process with one anon_vma have equal chain sets.
 
-    kernel-semantics H5(b); `reusable_anon_vma` and the merge tests of mm/vma.c rely on it.
+    Commit d0e9fe1758f2; `reusable_anon_vma` and the merge tests of mm/vma.c rely on it.
     Kernels without `Rules.lends_simple_only` break it.
     """
     if not c.state.rules.lends_simple_only:
@@ -223,7 +223,7 @@ def tree_sound(c: Census) -> Iterator[str]:
 def tree_links(c: Census) -> Iterator[str]:
     """An interval tree holds exactly the links of the chains under their current keys.
 
-    kernel-semantics H5(e).
+    `anon_vma_interval_tree_verify`, mm/interval_tree.c.
     """
     for number, anon_vma in c.state.anon_vmas.pairs():
         held = [(start, last, key) for start, last, key in anon_vma.tree]
@@ -241,7 +241,7 @@ def tree_links(c: Census) -> Iterator[str]:
 def num_children(c: Census) -> Iterator[str]:
     """`num_children` counts the linked anon_vmas with this parent, a root itself included.
 
-    kernel-semantics H5(d); `unlink_anon_vmas` takes an emptied anon_vma from the count.
+    mm/rmap.c; `unlink_anon_vmas` takes an emptied anon_vma from the count.
     """
     for number, anon_vma in c.state.anon_vmas.pairs():
         children = c.children.get(number, 0)
@@ -250,7 +250,7 @@ def num_children(c: Census) -> Iterator[str]:
 
 
 def num_active_vmas(c: Census) -> Iterator[str]:
-    """`num_active_vmas` counts the VMAs whose `anon_vma` this is (kernel-semantics H5(d))."""
+    """`num_active_vmas` counts the VMAs whose `anon_vma` this is (mm/rmap.c)."""
     for number, anon_vma in c.state.anon_vmas.pairs():
         active = c.active.get(number, 0)
         if anon_vma.num_active_vmas != active:
@@ -260,7 +260,7 @@ def num_active_vmas(c: Census) -> Iterator[str]:
 def refcount(c: Census) -> Iterator[str]:
     """`refcount`: one while VMAs are linked, one for each anon_vma with this root, each item.
 
-    kernel-semantics A3: created with one, which `unlink_anon_vmas` drops with the last link;
+    include/linux/rmap.h: created with one, which `unlink_anon_vmas` drops with the last link;
     an anon_vma that is no root holds its root, a STABLE rmap item its anon_vma.
     """
     for number, anon_vma in c.state.anon_vmas.pairs():

@@ -5,7 +5,7 @@ Rules of this module:
 1. One avc is one link between a VMA and an anon_vma: an entry of `Vma.chain` and an interval of
    `AnonVma.tree`, made by `_link` and removed by `unlink_anon_vmas`.
 2. The key of an interval never changes while it is in a tree: `rekey` takes the links out,
-   puts the changed VMAs in (kernel-semantics: `vma_prepare`, `vma_complete`).
+   puts the changed VMAs in (mm/vma.c: `vma_prepare`, `vma_complete`).
 3. These functions return the changed `Vma`; the caller stores it in the VMA map of its mm.
 """
 

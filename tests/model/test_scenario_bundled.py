@@ -25,16 +25,16 @@ LARGE = {"zte-20000", "zte-table"}
 SMALL = sorted(set(bundled()) - LARGE)
 EVERY = walks.ksm_names()
 
-# Who misses something, as the verdicts of the reverse-map designs (S1 to S8) and the births of KSM
-# entries (B2, B4, B6) have it. All others find everything.
+# Who misses something, by the semantics of the kernel (births B2, B4 and B6 of docs/semantics.md).
+# All others find everything.
 LOSERS = {
-    "hugh": {"address"},  # S1
-    "move-then-merge": {"address"},  # S1
-    "split-after-merge": {"vm_pgoff"},  # S2
-    "parent-gone": {"avc-nofallback"},  # S5
-    "parent-unmaps": {"avc-nofallback"},  # S5
-    "move-fork-move": {"address"},  # S6
-    "move-merge-split": {"address", "vm_pgoff"},  # S7
+    "hugh": {"address"},
+    "move-then-merge": {"address"},
+    "split-after-merge": {"vm_pgoff"},
+    "parent-gone": {"avc-nofallback"},
+    "parent-unmaps": {"avc-nofallback"},
+    "move-fork-move": {"address"},
+    "move-merge-split": {"address", "vm_pgoff"},
     "merge-move-merge": {"address"},
     "dontunmap": {"address"},
     "private-file": {"address"},

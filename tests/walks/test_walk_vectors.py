@@ -1,4 +1,4 @@
-"""The test vectors of the kernel semantics, in states made by hand and by system calls."""
+"""The test vectors, in states made by hand and by system calls."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def one_page_vmas(n: int, s: int) -> State:
 
 @pytest.mark.parametrize(("n", "s"), [(1, 1), (7, 3), (63, 5), (64, 5), (65, 64), (500, 256)])
 def test_the_counts_of_one_page_vmas(n: int, s: int) -> None:
-    """Formulas G7: what a walk of s items over n VMAs must count."""
+    """What a walk of s items over n VMAs must count."""
     state = one_page_vmas(n, s)
     full, narrow = walks.get("full")(state, FOLIO), walks.get("index")(state, FOLIO)
     assert (len(full.loops), full.iterations, full.visits) == (2 * s, 2 * s * n, s)
