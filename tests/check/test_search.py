@@ -168,7 +168,6 @@ def test_a_stopped_search_goes_on_with_any_number_of_shards(
     assert (resumed.states, resumed.found, resumed.ended) == (961, whole.found, "exhausted")
     assert (resumed.steps, resumed.marks) == (whole.steps, whole.marks)
     assert list(map(counts, resumed.levels)) == list(map(counts, whole.levels))
-    assert resumed.seconds > 0.1
     key = key_of(bytes((29, 30)))
     assert campaign.trail(key) == alone.trail(key)
 
