@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,10 +25,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_story, "bundled", lambda: tuple(SMALL))
 
 
-def test_the_story_fits_on_a_screen_and_is_told_in_time(command: Command) -> None:
-    begun = time.monotonic()
+def test_the_story_fits_on_a_screen(command: Command) -> None:
     ran = command()
-    assert time.monotonic() - begun < 30  # the promise is 10 s; another job may be running
     assert (ran.status, ran.err) == (0, "")
     assert max(map(len, ran.lines)) <= 100
     assert len(ran.lines) <= 66

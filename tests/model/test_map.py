@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -173,11 +172,7 @@ def test_the_pages_of_a_long_vma_are_cut_out() -> None:
 
 
 def test_a_huge_state_is_counted_and_not_printed() -> None:
-    state = split()
-    began = time.process_time()
-    text = str(state)
-    assert time.process_time() - began < 1
-    lines = text.splitlines()
+    lines = str(split()).splitlines()
     assert len(lines) < 60
     # first eight, gap, last one: of VMAs, of folios, of links in the tree
     assert lines.count(f"  … {N - 9:,} more") == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -708,15 +707,3 @@ def test_only_an_emptied_anon_vma_may_lose_its_parent() -> None:
     assert validate.broken_clauses(linked)["anon-vma-parents"] == [
         "anon_vma 10 has the parent 3, which does not exist"
     ]
-
-
-def test_a_small_state_is_checked_after_every_step_of_a_search() -> None:
-    state = healthy()
-
-    def seconds() -> float:
-        began = time.process_time()
-        state.check()
-        return time.process_time() - began
-
-    # 0.3 ms when nothing traces the interpreter
-    assert min(seconds() for _ in range(50)) < 0.005

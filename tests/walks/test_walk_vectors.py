@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -197,13 +196,6 @@ def test_the_table_of_the_patch(zte_table: State, walk: str) -> None:
     assert worst is not None
     assert worst.pass_ == 0
     assert list(worst[2:5]) == [int(text) for text in VECTORS["zte-table"][f"worst {walk}"].split()]
-
-
-def test_a_full_walk_of_the_table_of_the_patch_is_quick(zte_table: State) -> None:
-    (folio,) = zte_table.ksm_folios()
-    begun = time.perf_counter()
-    walks.get("full")(zte_table, folio)
-    assert time.perf_counter() - begun < 0.5
 
 
 def one_page_vmas(n: int, s: int) -> State:
