@@ -25,7 +25,7 @@ class TimeLargeStateSuite:
         self.small = ops.write(small, mm=0, start=0, pages=4, content=1)
 
     def time_write(self) -> None:
-        ops.write(self.state, mm=0, start=1000, content=3)
+        ops.write(self.state, mm=0, start=1001, content=3)
 
     def time_munmap(self) -> None:
         ops.munmap(self.state, mm=0, start=1000, pages=1)
