@@ -34,10 +34,15 @@ def _run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def _listen_to_ctrl_c() -> None:
+    """Undo what a shell does to jobs in the background: a child inherits an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _start(*argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT, preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 - one thread here
     )  # fmt: skip
 
 
