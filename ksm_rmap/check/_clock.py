@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ksm_rmap.walks import WalkTimeoutError
-from ksm_rmap.walks.limit import call_within
+from ksm_rmap.walks import LimitedWalk, WalkTimeoutError
 
 if TYPE_CHECKING:
     from ksm_rmap.model.state import State
@@ -49,22 +48,12 @@ class Clock:
             raise OutOfTime
 
 
-class TimedWalk:
-    """A walk that a clock interrupts."""
+class TimedWalk(LimitedWalk):
+    """A walk that a clock interrupts: the limit of each call is what is left of the time."""
 
     def __init__(self, walk: NamedWalk, clock: Clock) -> None:
-        self.walk = walk
+        super().__init__(walk, clock.seconds)
         self._clock = clock
-
-    @property
-    def name(self) -> str:
-        """The name of the walk inside."""
-        return self.walk.name
-
-    @property
-    def summary(self) -> str:
-        """The summary of the walk inside."""
-        return self.walk.summary
 
     def __call__(
         self, state: State, folio: int, /, *, control: RmapWalkControl | None = None
@@ -74,14 +63,10 @@ class TimedWalk:
         `OutOfTime` if the time is up, `WalkTimeoutError` if the walk alone took that long.
         """
         self._clock.check()
-        left = self._clock.left
+        self.seconds = self._clock.left
         try:
-            return call_within(
-                left,
-                lambda: self.walk(state, folio, control=control),
-                f"walk {self.name!r} of folio {folio}",
-            )
+            return super().__call__(state, folio, control=control)
         except WalkTimeoutError:
-            if left < min(_HUNG, self._clock.seconds / 2):
+            if self.seconds < min(_HUNG, self._clock.seconds / 2):
                 raise OutOfTime from None
             raise

@@ -89,7 +89,7 @@ class LimitedWalk:
         return self.walk.summary
 
     def __repr__(self) -> str:
-        return f"LimitedWalk({self.walk!r}, {self.seconds!r})"
+        return f"{type(self).__name__}({self.walk!r}, {self.seconds!r})"
 
     def __call__(
         self, state: State, folio: int, /, *, control: RmapWalkControl | None = None
