@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from itertools import chain as joined
 from itertools import groupby, permutations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model._fault import NO_NODE
 from ksm_rmap.model.state import ItemState, Mapping, PteKind, VmFlag
@@ -43,7 +43,9 @@ __all__ = (
     "NODE",
     "PTE_KINDS",
     "SLOT",
+    "Named",
     "encode",
+    "named",
 )
 
 LIMIT = 255
@@ -72,18 +74,41 @@ _PRESENT, _ZERO, _SWAP, _ = PTE_KINDS
 _FLAG_BYTES: dict[int, int] = {}
 
 
+class Named(NamedTuple):
+    """The string of a state, and what the names in it stand for."""
+
+    string: bytes
+    processes: tuple[int, ...]
+    """The numbers of the processes in the order of the string."""
+    contents: tuple[int, ...]
+    """The contents in the order of their names: `contents[0]` has the name 1."""
+
+
 def encode(state: State) -> bytes:
     """Return the string of `state`; equal strings: the states differ in names only.
 
     ValueError if a number of the state is above `LIMIT`. O(size of the state), times the
     orders of processes that look alike at first sight.
     """
+    return named(state).string
+
+
+def named(state: State) -> Named:
+    """Return the string of `state` with what its names stand for; errors and cost: `encode`.
+
+    Where several orders of the processes give the least string, the names are those of the
+    first, the orders being tried in that of their numbers.
+    """
     if len(state.mms) == 1:
         return _Writer(state).write(state.mms.columns()[0])
     orders = _orders(state)
     if len(orders) == 1:
         return _Writer(state).write(orders[0])
-    return min([_Writer(state).write(order) for order in orders])
+    return min([_Writer(state).write(order) for order in orders], key=_string)
+
+
+def _string(found: Named) -> bytes:
+    return found.string
 
 
 def _orders(state: State) -> list[tuple[int, ...]]:
@@ -151,7 +176,7 @@ class _Writer:
         self._kinds = [_Names(kind, self._queue) for kind in range(4)]
         self._contents = _Names(4, [])
 
-    def write(self, order: tuple[int, ...]) -> bytes:
+    def write(self, order: tuple[int, ...]) -> Named:
         """Return the string with the processes in `order`."""
         mms = self._state.mms
         self._out.append(len(order))
@@ -161,7 +186,7 @@ class _Writer:
         for kind, number in self._queue:  # grows on the way
             records[kind](number)
         self._ksmd(self._state.ksmd, {number: at for at, number in enumerate(order)})
-        return bytes(self._out)
+        return Named(bytes(self._out), order, tuple(self._contents))
 
     def _mm(self, mm: Mm) -> None:
         vmas, ptes, items, merge_any, alive = mm

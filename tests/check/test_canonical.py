@@ -10,7 +10,7 @@ import pytest
 
 from ksm_rmap import walks
 from ksm_rmap.check.actions import Enabled, Scope
-from ksm_rmap.check.canonical import encode
+from ksm_rmap.check.canonical import encode, named
 from ksm_rmap.check.restore import decode
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model import ops
@@ -20,7 +20,7 @@ from ksm_rmap.model.state import Mapping, PteKind, State
 from ksm_rmap.model.validate import InvariantError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 FULL = walks.get("full")
 
@@ -140,6 +140,41 @@ def test_names_make_no_difference(rules: Rules, seed: int) -> None:
     for state, _ in wandered(seed, rules):
         renamed = Renamed(state, rng).state()
         assert encode(renamed) == encode(state)
+
+
+@pytest.mark.parametrize("rules", Rules.presets(), ids=lambda rules: rules.name)
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_read_back_has_the_processes_and_contents_in_the_order_named(
+    rules: Rules, seed: int
+) -> None:
+    for state, _ in wandered(seed, rules):
+        found = named(state)
+        assert sorted(found.processes) == list(state.mms)
+        again = decode(found.string, rules)
+        for place, number in enumerate(found.processes):
+            there, here = again.mms[place], state.mms[number]
+            assert there.vmas.columns()[0] == here.vmas.columns()[0]
+            for one, two in zip(there.ptes.pairs(), here.ptes.pairs(), strict=True):
+                assert content(again, *one, found.contents) == content(state, *two, range(1, 9))
+            for item, seen in zip(
+                there.items.values_in_order(), here.items.values_in_order(), strict=True
+            ):
+                assert item.checksum == (
+                    None if seen.checksum is None else found.contents.index(seen.checksum) + 1
+                )
+
+
+def test_of_orders_with_the_same_string_the_first_one_is_named() -> None:
+    state = ops.fork(ops.fork(State(), mm=0, child=7), mm=0, child=3)
+    assert named(state).processes == (0, 3, 7)
+
+
+def content(state: State, page: int, pte: Any, names: Sequence[int]) -> tuple[int, int | None]:  # noqa: ANN401
+    """Return the page and what it reads, None: zeroes; contents by `names`, from 1."""
+    if pte.kind is PteKind.ZERO:
+        return page, None
+    found = state.slots if pte.kind is PteKind.SWAP else state.folios
+    return page, names[found[pte.target].content - 1]
 
 
 @pytest.mark.parametrize("rules", Rules.presets(), ids=lambda rules: rules.name)
