@@ -19,25 +19,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model._sorted_map import SortedMap
-from ksm_rmap.model.events import (
-    FolioBorn,
-    FolioFreed,
-    FolioOwned,
-    FolioUpgraded,
-    VmaCopied,
-    VmaFaulted,
-    VmaForked,
-    VmaMerged,
-    VmaRemoved,
-    VmaSplit,
-    VmaUnfaulted,
-)
+from ksm_rmap.model.events import FolioOwned
 from ksm_rmap.model.rules import AnonVmaReuse
-from ksm_rmap.walks.designs.base import Handler, Search, TableDesign, place
+from ksm_rmap.walks.designs._links import LinkDesign
+from ksm_rmap.walks.designs.base import Handler, Search, place
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
+    from ksm_rmap.model.events import FolioBorn, VmaFaulted, VmaForked
     from ksm_rmap.model.state import State, Vma
     from ksm_rmap.walks.result import WalkResult
 
@@ -95,7 +85,7 @@ class Side(NamedTuple):
     next_id: int = 0
 
 
-class AvcDesign(TableDesign[Side]):
+class AvcDesign(LinkDesign[Side]):
     """Upkeep of anon_vmas and avcs; a subclass says what an anon_vma keeps of a link."""
 
     def __init__(self, reuse: AnonVmaReuse = AnonVmaReuse.SPLIT) -> None:
@@ -135,19 +125,7 @@ class AvcDesign(TableDesign[Side]):
 
     def table(self) -> dict[type, Handler]:
         """Return what is done at each event."""
-        return {
-            FolioBorn: self._born,
-            FolioOwned: self._owned,
-            FolioFreed: self._forgotten,
-            FolioUpgraded: self._forgotten,
-            VmaFaulted: self._prepare,
-            VmaForked: self._fork,
-            VmaSplit: self._split,
-            VmaCopied: self._copied,
-            VmaMerged: self._merge,
-            VmaRemoved: lambda side, event, _: self._unlink(side, event.vma),
-            VmaUnfaulted: lambda side, event, _: self._unlink(side, event.old),
-        }
+        return {**super().table(), FolioOwned: self._owned}
 
     @staticmethod
     def _owned(side: Side, event: FolioOwned, _: State) -> Side:
@@ -156,11 +134,6 @@ class AvcDesign(TableDesign[Side]):
         own = side.vmas[place(*event.vma.key)].anon_vma
         folios = side.folios.with_item(event.folio, home._replace(anon_vma=own))
         return side._replace(folios=folios)
-
-    @staticmethod
-    def _forgotten(side: Side, event: FolioFreed | FolioUpgraded, _: State) -> Side:
-        known = event.folio in side.folios
-        return side._replace(folios=side.folios.without(event.folio)) if known else side
 
     def _born(self, side: Side, event: FolioBorn, _: State) -> Side:
         vma = event.vma
@@ -195,9 +168,6 @@ class AvcDesign(TableDesign[Side]):
         vmas = side.vmas.with_item(place(*vma.key), Linked(number, own, chain))
         where = side.where.with_item(number, vma.key)
         return Side(anon_vmas, vmas, where, side.folios, number + 1)
-
-    def _copied(self, side: Side, event: VmaCopied, state: State) -> Side:
-        return self._clone(side, event.vma, event.source, state)
 
     def _clone(self, side: Side, vma: Vma, source: Vma, state: State) -> Side:
         """`anon_vma_clone` for split, mremap and merge."""
@@ -236,24 +206,6 @@ class AvcDesign(TableDesign[Side]):
             degree = anon_vma.children + anon_vma.active
             return number != parent.anon_vma and degree < 2  # noqa: PLR2004 - "one child or VMA"
         return False
-
-    def _split(self, side: Side, event: VmaSplit, state: State) -> Side:
-        if place(*event.old.key) not in side.vmas:
-            return side
-        if event.new_below:
-            side = self._changed(side, event.old, event.upper)
-            return self._clone(side, event.lower, event.upper, state)
-        side = self._changed(side, event.old, event.lower)
-        return self._clone(side, event.upper, event.lower, state)
-
-    def _merge(self, side: Side, event: VmaMerged, state: State) -> Side:
-        if event.donor is not None:
-            side = self._clone(side, event.old, event.donor, state)
-        for vma in event.removed:
-            side = self._unlink(side, vma)
-        if event.shrunk is not None:
-            side = self._changed(side, *event.shrunk)
-        return self._changed(side, event.old, event.vma)
 
     def _changed(self, side: Side, old: Vma, new: Vma) -> Side:
         """Return the side after start, end or offset of a VMA changed."""

@@ -18,26 +18,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model._sorted_map import SortedMap
-from ksm_rmap.model.events import (
-    FolioBorn,
-    FolioFreed,
-    FolioUpgraded,
-    VmaCopied,
-    VmaFaulted,
-    VmaForked,
-    VmaMerged,
-    VmaRemoved,
-    VmaSplit,
-    VmaUnfaulted,
-)
 from ksm_rmap.model.rules import AnonVmaReuse, MergeRule, Rules
 from ksm_rmap.model.state import linear_page_index
-from ksm_rmap.walks.designs.base import Handler, Search, TableDesign, place
+from ksm_rmap.walks.designs._links import LinkDesign
+from ksm_rmap.walks.designs.base import Search, place
 from ksm_rmap.walks.engine import vma_address
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
+    from ksm_rmap.model.events import FolioBorn, VmaFaulted, VmaForked
     from ksm_rmap.model.state import State, Vma
     from ksm_rmap.walks.result import WalkResult
 
@@ -117,7 +107,7 @@ class Side(NamedTuple):
         )
 
 
-class AnonVmaList(TableDesign[Side]):
+class AnonVmaList(LinkDesign[Side]):
     """One list of VMAs for each family."""
 
     name = "anon_vma_list"
@@ -135,31 +125,25 @@ class AnonVmaList(TableDesign[Side]):
         """Nothing is faulted."""
         return Side()
 
-    def table(self) -> dict[type, Handler]:
-        """Return what is done at each event; `folio_move_anon_rmap` would change nothing here."""
-        return {
-            FolioBorn: self._born,
-            FolioFreed: self._forgotten,
-            FolioUpgraded: self._forgotten,
-            VmaFaulted: lambda side, event, _: side.linked(event.vma, event.lender),
-            VmaForked: lambda side, event, _: _cloned(side, event.vma, event.parent),
-            VmaCopied: lambda side, event, _: _cloned(side, event.vma, event.source),
-            VmaSplit: _split,
-            VmaMerged: _merged,
-            VmaRemoved: lambda side, event, _: side.unlinked(event.vma),
-            VmaUnfaulted: lambda side, event, _: side.unlinked(event.old),
-        }
-
-    @staticmethod
-    def _born(side: Side, event: FolioBorn, _: State) -> Side:
+    def _born(self, side: Side, event: FolioBorn, _: State) -> Side:
         linked = side.vmas[place(*event.vma.key)]
         home = _Home(linked.anon_vma, linear_page_index(event.vma, event.page))
         return side._replace(folios=side.folios.with_item(event.folio, home))
 
-    @staticmethod
-    def _forgotten(side: Side, event: FolioFreed | FolioUpgraded, _: State) -> Side:
-        known = event.folio in side.folios
-        return side._replace(folios=side.folios.without(event.folio)) if known else side
+    def _prepare(self, side: Side, event: VmaFaulted, _: State) -> Side:
+        return side.linked(event.vma, event.lender)
+
+    def _fork(self, side: Side, event: VmaForked, state: State) -> Side:
+        return self._clone(side, event.vma, event.parent, state)
+
+    def _clone(self, side: Side, vma: Vma, source: Vma, _: State) -> Side:
+        return side if side.of(source) is None else side.linked(vma, source)
+
+    def _changed(self, side: Side, old: Vma, new: Vma) -> Side:
+        return side.renamed(old, new)
+
+    def _unlink(self, side: Side, vma: Vma) -> Side:
+        return side.unlinked(vma)
 
     def walk(self, side: Side, state: State, folio: int) -> WalkResult:
         """Try every VMA of the list; O(VMAs of the family)."""
@@ -181,29 +165,6 @@ class AnonVmaList(TableDesign[Side]):
         """Return the bytes of an anon_vma, or of the fields in a VMA."""
         assert isinstance(identity, tuple)  # noqa: S101 - made by objects()
         return _ANON_VMA if identity[0] == "anon_vma" else _LINKS
-
-
-def _cloned(side: Side, vma: Vma, source: Vma) -> Side:
-    return side if vma.anon_vma is None else side.linked(vma, source)
-
-
-def _split(side: Side, event: VmaSplit, _: State) -> Side:
-    if side.of(event.old) is None:
-        return side
-    if event.new_below:
-        side = side.renamed(event.old, event.upper)
-        return side.linked(event.lower, event.upper)
-    return side.linked(event.upper, event.lower)
-
-
-def _merged(side: Side, event: VmaMerged, _: State) -> Side:
-    if event.donor is not None:
-        side = side.linked(event.old, event.donor)
-    for vma in event.removed:
-        side = side.unlinked(vma)
-    if event.shrunk is not None:
-        side = side.renamed(*event.shrunk)
-    return side.renamed(event.old, event.vma)
 
 
 ANON_VMA_LIST = AnonVmaList()
