@@ -11,7 +11,7 @@ from ksm_rmap.model._census import Site, vma_name
 from ksm_rmap.model.state import Folio, PteKind, Vma, linear_page_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ksm_rmap.model._census import Census
 
@@ -33,6 +33,16 @@ def _anon_sites(c: Census) -> Iterator[tuple[Site, Vma, Folio]]:
     for site, folio in _sites_of_folios(c):
         if not folio.ksm and site.vma is not None and site.vma.anon_vma is not None:
             yield site, site.vma, folio
+
+
+def _miscounted(
+    c: Census, kind: PteKind, kept: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield number, kept count and true count of entries of a kind, where the two differ."""
+    for number, count in kept:
+        ptes = c.targets[kind].get(number, 0)
+        if count != ptes:
+            yield number, count, ptes
 
 
 def pte_in_vma(c: Census) -> Iterator[str]:
@@ -116,18 +126,16 @@ def anon_linked(c: Census) -> Iterator[str]:
 
 def mapcount(c: Census) -> Iterator[str]:
     """`mapcount` counts the present entries, and those only."""
-    for number, folio in c.state.folios.pairs():
-        ptes = c.targets[PteKind.PRESENT].get(number, 0)
-        if folio.mapcount != ptes:
-            yield f"folio {number} has mapcount {folio.mapcount} and {ptes} present PTEs"
+    kept = ((number, folio.mapcount) for number, folio in c.state.folios.pairs())
+    for number, count, ptes in _miscounted(c, PteKind.PRESENT, kept):
+        yield f"folio {number} has mapcount {count} and {ptes} present PTEs"
 
 
 def migrating(c: Census) -> Iterator[str]:
     """`migrating` counts the migration entries."""
-    for number, folio in c.state.folios.pairs():
-        ptes = c.targets[PteKind.MIGRATION].get(number, 0)
-        if folio.migrating != ptes:
-            yield f"folio {number} has migrating {folio.migrating} and {ptes} migration entries"
+    kept = ((number, folio.migrating) for number, folio in c.state.folios.pairs())
+    for number, count, ptes in _miscounted(c, PteKind.MIGRATION, kept):
+        yield f"folio {number} has migrating {count} and {ptes} migration entries"
 
 
 def pins(c: Census) -> Iterator[str]:
@@ -170,10 +178,9 @@ def exclusive_not_ksm(c: Census) -> Iterator[str]:
 
 def slot_ptes(c: Census) -> Iterator[str]:
     """`ptes` of a swap slot counts the swap entries (the swap count of the kernel)."""
-    for number, slot in c.state.slots.pairs():
-        ptes = c.targets[PteKind.SWAP].get(number, 0)
-        if slot.ptes != ptes:
-            yield f"swap slot {number} has ptes {slot.ptes} and {ptes} swap entries"
+    kept = ((number, slot.ptes) for number, slot in c.state.slots.pairs())
+    for number, count, ptes in _miscounted(c, PteKind.SWAP, kept):
+        yield f"swap slot {number} has ptes {count} and {ptes} swap entries"
 
 
 def slot_needed(c: Census) -> Iterator[str]:

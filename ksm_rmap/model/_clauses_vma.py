@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ksm_rmap.model._census import vma_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ksm_rmap.model._census import Census
     from ksm_rmap.model._sorted_map import SortedMap
@@ -238,23 +238,25 @@ def tree_links(c: Census) -> Iterator[str]:
             yield f"the interval tree of anon_vma {number} holds a link twice"
 
 
+def _miscounted(c: Census, counter: str, counted: Mapping[int, int]) -> Iterator[str]:
+    """Yield each anon_vma of which the field `counter` differs from what was counted."""
+    for number, anon_vma in c.state.anon_vmas.pairs():
+        kept, true = getattr(anon_vma, counter), counted.get(number, 0)
+        if kept != true:
+            yield f"anon_vma {number} has {counter} {kept}, not {true}"
+
+
 def num_children(c: Census) -> Iterator[str]:
     """`num_children` counts the linked anon_vmas with this parent, a root itself included.
 
     mm/rmap.c; `unlink_anon_vmas` takes an emptied anon_vma from the count.
     """
-    for number, anon_vma in c.state.anon_vmas.pairs():
-        children = c.children.get(number, 0)
-        if anon_vma.num_children != children:
-            yield f"anon_vma {number} has num_children {anon_vma.num_children}, not {children}"
+    yield from _miscounted(c, "num_children", c.children)
 
 
 def num_active_vmas(c: Census) -> Iterator[str]:
     """`num_active_vmas` counts the VMAs whose `anon_vma` this is (mm/rmap.c)."""
-    for number, anon_vma in c.state.anon_vmas.pairs():
-        active = c.active.get(number, 0)
-        if anon_vma.num_active_vmas != active:
-            yield f"anon_vma {number} has num_active_vmas {anon_vma.num_active_vmas}, not {active}"
+    yield from _miscounted(c, "num_active_vmas", c.active)
 
 
 def refcount(c: Census) -> Iterator[str]:
@@ -263,10 +265,7 @@ def refcount(c: Census) -> Iterator[str]:
     include/linux/rmap.h: created with one, which `unlink_anon_vmas` drops with the last link;
     an anon_vma that is no root holds its root, a STABLE rmap item its anon_vma.
     """
-    for number, anon_vma in c.state.anon_vmas.pairs():
-        references = c.references.get(number, 0)
-        if anon_vma.refcount != references:
-            yield f"anon_vma {number} has refcount {anon_vma.refcount}, not {references}"
+    yield from _miscounted(c, "refcount", c.references)
 
 
 def anon_vma_needed(c: Census) -> Iterator[str]:
