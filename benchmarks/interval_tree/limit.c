@@ -33,7 +33,7 @@ fresh(uint64_t span)
 static size_t
 search(const struct bt *tree, uint64_t start, uint64_t last)
 {
-	struct bt_item *stack[4096];
+	void *stack[4096];
 	struct bt_found found = {stack, 0, 4096, stack, {0, 0}};
 	if (bt_collect(tree->root, start, last, 0, &found))
 		exit(1);

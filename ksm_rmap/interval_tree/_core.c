@@ -43,7 +43,9 @@ cursor_step(Cursor *self, Tree *tree)
 		PyErr_SetString(PyExc_RuntimeError, "IntervalTree changed during iteration");
 		return NULL;
 	}
-	struct bt_item *item = bt_next(&self->cursor, self->start, self->last);
+	if (!bt_next(&self->cursor, self->start, self->last))
+		return NULL;
+	struct bt_item *item = leaf_item(tree, &self->cursor);
 	return item ? Py_NewRef((PyObject *)INTERVAL(item)) : NULL;
 }
 
@@ -136,9 +138,10 @@ tree_traverse(Tree *self, visitproc visit, void *arg)
 {
 	Py_VISIT(Py_TYPE(self));
 	struct bt_cursor cursor = {self->tracked ? self->bt.root : NULL, 0};
-	struct bt_item *item;
+	void *item;
 	while ((item = bt_next(&cursor, 0, UINT64_MAX)))
-		Py_VISIT(INTERVAL(item));
+		if (!bt_is_unmade(item))
+			Py_VISIT(INTERVAL(item));
 	return 0;
 }
 
@@ -147,9 +150,11 @@ static void
 unlink_all(struct bt_page *root)
 {
 	struct bt_cursor cursor = {root, 0};
-	struct bt_item *item;
+	void *item;
 	while ((item = bt_next(&cursor, 0, UINT64_MAX))) {
-		item->leaf = NULL;
+		if (bt_is_unmade(item))
+			continue;
+		((struct bt_item *)item)->leaf = NULL;
 		OWN(INTERVAL(item), NULL);
 	}
 }
@@ -159,15 +164,16 @@ tree_drop_all(Tree *self)
 {
 	struct bt_page *root = self->bt.root;
 	struct bt_cursor cursor = {root, 0};
-	struct bt_item *item;
+	void *item;
 	if (!root)
 		return 0;
 	self->bt.root = NULL;
-	self->bt.size = self->tracked = 0;
+	self->bt.size = self->tracked = self->unmade = 0;
 	self->version++;
 	unlink_all(root);
 	while ((item = bt_next(&cursor, 0, UINT64_MAX)))
-		Py_DECREF((PyObject *)INTERVAL(item));
+		if (!bt_is_unmade(item))
+			Py_DECREF((PyObject *)INTERVAL(item));
 	bt_free(root);
 	return 0;
 }
@@ -213,16 +219,22 @@ tree_contains(Tree *self, PyObject *object)
 	return held;
 }
 
-/* Count the intervals that the collector tracks, the slow way. */
-static size_t
-count_tracked(const Tree *self)
+/* Count the slow way what the tree has counted; return the first difference, or NULL. */
+static const char *
+check_counts(const Tree *self)
 {
 	struct bt_cursor cursor = {self->bt.root, 0};
-	const struct bt_item *item;
-	size_t tracked = 0;
-	while ((item = bt_next(&cursor, 0, UINT64_MAX)))
-		tracked += (size_t)is_tracked(self, INTERVAL(item));
-	return tracked;
+	const void *item;
+	size_t tracked = 0, unmade = 0;
+	while ((item = bt_next(&cursor, 0, UINT64_MAX))) {
+		if (bt_is_unmade(item))
+			unmade++;
+		else
+			tracked += (size_t)is_tracked(self, INTERVAL(item));
+	}
+	if (tracked != self->tracked)
+		return "`tracked` is the number of tracked intervals";
+	return unmade == self->unmade ? NULL : "`unmade` is the number of unmade intervals";
 }
 
 static PyObject *
@@ -231,8 +243,8 @@ tree_check(Tree *self, PyObject *Py_UNUSED(ignored))
 	const char *broken;
 	LOCK(self);
 	broken = bt_check(&self->bt);
-	if (!broken && self->tracked != count_tracked(self))
-		broken = "`tracked` is the number of tracked intervals";
+	if (!broken)
+		broken = check_counts(self);
 	UNLOCK();
 	if (!broken)
 		Py_RETURN_NONE;

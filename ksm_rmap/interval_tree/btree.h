@@ -15,12 +15,17 @@
  *                  slot 0    slot 1    slot 2
  *        starts       0        40        90       first start below the slot
  *        lasts       75        88      2^64-1     greatest last below the slot
- *        slots        |         |         |       child page, or item in a leaf
+ *        slots        |         |         |       child page; in a leaf: item or number
  *                     v         v         v
  *
  * In a leaf the two bounds of a slot are the bounds of its item, so one search loop
  * serves both kinds. A search for [a, b] looks at the slots with starts <= b, which are a
  * prefix, and enters those with lasts >= a.
+ *
+ * A slot of a leaf can also hold the number of an item that is not made yet: a tree built
+ * from two arrays then costs two copies, not one object an interval. Slots move from page
+ * to page as they are, so no change has to make an item; only the caller does, for
+ * somebody who asks, with the bounds that the page has.
  *
  * Why a search is cheap in the worst case: a slot that lies wholly before the end of the
  * prefix and has lasts >= a holds at least one answer. Only the last slot of the prefix
@@ -75,6 +80,27 @@ bt_init(struct bt *tree, uint32_t limit)
 	tree->minimum = limit / 4 > 2 ? limit / 4 : 2;
 }
 
+/* ---- items that are not made yet ---- */
+
+/* Items are aligned, so an odd pointer is none: it is a number, shifted by one bit. */
+static inline void *
+bt_unmade(size_t number)
+{
+	return (void *)((uintptr_t)number << 1 | 1);
+}
+
+static inline int
+bt_is_unmade(const void *slot)
+{
+	return (uintptr_t)slot & 1;
+}
+
+static inline size_t
+bt_number_of(const void *slot)
+{
+	return (uintptr_t)slot >> 1;
+}
+
 /* ---- within one page ---- */
 
 /* How many of the ascending keys are <= key. No branch depends on a key. */
@@ -115,7 +141,7 @@ bt_adopt(struct bt_page *page, uint32_t from, uint32_t to)
 	for (uint32_t i = from; i < to; i++) {
 		if (page->height)
 			((struct bt_page *)page->slots[i])->parent = page;
-		else
+		else if (!bt_is_unmade(page->slots[i]))
 			((struct bt_item *)page->slots[i])->leaf = page;
 	}
 }

@@ -136,14 +136,16 @@ bt_check_page(const struct bt *tree, const struct bt_page *page, size_t *items)
 				return "starts ascend";
 			continue;
 		}
+		++*items;
+		if (page->starts[i] > page->lasts[i])
+			return "start <= last";
+		if (bt_is_unmade(page->slots[i]))
+			continue;
 		const struct bt_item *item = page->slots[i];
 		if (item->leaf != page)
 			return "an item knows its leaf";
 		if (page->starts[i] != item->start || page->lasts[i] != item->last)
 			return "a leaf has the bounds of its items";
-		if (item->start > item->last)
-			return "start <= last";
-		++*items;
 	}
 	return NULL;
 }

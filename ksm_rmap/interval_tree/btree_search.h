@@ -21,11 +21,11 @@ bt_holds(const struct bt *tree, const struct bt_item *item)
 	return page == tree->root;
 }
 
-/* A growing array of the items that a search found. */
+/* A growing array of what a search found: items, and numbers of unmade ones. */
 struct bt_found {
-	struct bt_item **items;
+	void **items;
 	size_t count, room;
-	struct bt_item **stack;  /* where `items` points at first; not freed */
+	void **stack;            /* where `items` points at first; not freed */
 	struct bt_visits visits;
 };
 
@@ -35,7 +35,7 @@ bt_reserve(struct bt_found *found)
 	if (found->count + BT_PAGE <= found->room)
 		return 0;
 	size_t room = found->room * 4;
-	struct bt_item **items = BT_MALLOC(room * sizeof *items);
+	void **items = BT_MALLOC(room * sizeof *items);
 	if (!items)
 		return -1;
 	memcpy(items, found->items, found->count * sizeof *items);
@@ -73,13 +73,23 @@ bt_collect(const struct bt_page *page, uint64_t start, uint64_t last, int inner,
 	if (bt_reserve(found))
 		return -1;
 	/* Store each item, keep it only if it ends late enough: no branch to mispredict. */
-	struct bt_item **end = found->items + found->count;
+	void **end = found->items + found->count;
 	for (uint32_t i = 0; i < stop; i++) {
 		*end = page->slots[i];
 		end += page->lasts[i] >= start;
 	}
 	found->count = (size_t)(end - found->items);
 	return 0;
+}
+
+/* Whether an item that was found is not made yet. */
+static inline int
+bt_any_unmade(const struct bt_found *found)
+{
+	uintptr_t any = 0;
+	for (size_t i = 0; i < found->count; i++)
+		any |= (uintptr_t)found->items[i];
+	return any & 1;
 }
 
 /* Count what overlaps [start, last]. */
@@ -99,14 +109,17 @@ bt_count(const struct bt_page *page, uint64_t start, uint64_t last, int inner)
 	return count;
 }
 
-/* A place in a tree: the next slot to look at. Any change of the tree makes it stale. */
+/*
+ * A place in a tree: the next slot to look at. What a search returns is in the slot before
+ * it; no page, nothing found. Any change of the tree makes it stale.
+ */
 struct bt_cursor {
 	const struct bt_page *page;
 	uint32_t slot;
 };
 
-/* Return the next item that overlaps [start, last] and step past it, or NULL. */
-static inline struct bt_item *
+/* Return the next slot of a leaf that overlaps [start, last] and step past it, or NULL. */
+static inline void *
 bt_next(struct bt_cursor *cursor, uint64_t start, uint64_t last)
 {
 	const struct bt_page *page = cursor->page;
@@ -132,34 +145,29 @@ bt_next(struct bt_cursor *cursor, uint64_t start, uint64_t last)
 	return NULL;
 }
 
-/* The first item, in order, that starts after the point, or NULL. O(log n). */
-static struct bt_item *
+/* Find the first item, in order, that starts after the point. O(log n). */
+static struct bt_cursor
 bt_after(const struct bt_page *page, uint64_t point)
 {
 	struct bt_cursor cursor = {page, 0};
 	if (!page)
-		return NULL;
+		return cursor;
 	while (page->height) {
 		uint32_t slot = bt_upper(page->starts, page->count, point);
 		page = page->slots[slot - (slot > 0)];
 	}
 	cursor.page = page;
 	cursor.slot = bt_upper(page->starts, page->count, point);
-	return bt_next(&cursor, 0, UINT64_MAX);
+	bt_next(&cursor, 0, UINT64_MAX);
+	return cursor;
 }
-
-/* The greatest last before a point seen so far, and where it lies. */
-struct bt_best {
-	const struct bt_page *page;
-	uint32_t slot;
-};
 
 /*
  * Find, from right to left, the slot with the greatest last before the point. Enters only
  * pages with an item that reaches the point: O(log n + c log(n / c)), c of these items.
  */
 static void
-bt_before(const struct bt_page *page, uint64_t point, struct bt_best *best)
+bt_before(const struct bt_page *page, uint64_t point, struct bt_cursor *best)
 {
 	for (uint32_t i = page->count; i-- > 0;) {
 		if (page->starts[i] >= point)
@@ -167,25 +175,24 @@ bt_before(const struct bt_page *page, uint64_t point, struct bt_best *best)
 		if (page->lasts[i] >= point) {
 			if (page->height)
 				bt_before(page->slots[i], point, best);
-		} else if (!best->page || page->lasts[i] > best->page->lasts[best->slot]) {
+		} else if (!best->page || page->lasts[i] > best->page->lasts[best->slot - 1]) {
 			best->page = page;
-			best->slot = i;
+			best->slot = i + 1;
 		}
 	}
 }
 
-/* The item in a slot or below it that has the slot's last: the last such one in order. */
-static struct bt_item *
-bt_descend(const struct bt_page *page, uint32_t slot)
+/* Go on from a slot to the last item in order below it that has the slot's last. */
+static void
+bt_descend(struct bt_cursor *best)
 {
-	uint64_t last = page->lasts[slot];
-	while (page->height) {
-		page = page->slots[slot];
-		slot = page->count - 1;
-		while (page->lasts[slot] != last)
-			slot--;
+	while (best->page->height) {
+		uint64_t last = best->page->lasts[best->slot - 1];
+		best->page = best->page->slots[best->slot - 1];
+		best->slot = best->page->count;
+		while (best->page->lasts[best->slot - 1] != last)
+			best->slot--;
 	}
-	return page->slots[slot];
 }
 
 #endif

@@ -156,16 +156,18 @@ load_each(Tree *self, void **made, size_t count)
 static int
 load_all(Tree *self, void **made, size_t count)
 {
-	struct bt_item *stack[FOUND_ROOM];
+	void *stack[FOUND_ROOM];
 	struct bt_found old = FOUND_INIT(stack);
 	struct bt_page *root = self->bt.root;
 	size_t i = 0, j = 0, size = self->bt.size + count;
 	void **items = BT_MALLOC((size + 1) * sizeof *items);
-	int failed = !items || (root && bt_collect(root, 0, UINT64_MAX, 0, &old));
+	int failed = !items || (root && bt_collect(root, 0, UINT64_MAX, 0, &old)) ||
+		     (self->unmade && found_make(self, 0, UINT64_MAX, &old));
 	if (!failed) {
 		for (size_t k = 0; k < size; k++) {
 			const struct bt_item *fresh = j < count ? made[j] : NULL;
-			if (i < old.count && (!fresh || old.items[i]->start <= fresh->start))
+			const struct bt_item *next = i < old.count ? old.items[i] : NULL;
+			if (next && (!fresh || next->start <= fresh->start))
 				items[k] = old.items[i++];
 			else
 				items[k] = made[j++];
@@ -449,7 +451,7 @@ tree_load_arrays(Tree *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 tree_to_arrays(Tree *self, PyObject *Py_UNUSED(ignored))
 {
-	struct bt_item *stack[FOUND_ROOM];
+	void *stack[FOUND_ROOM];
 	struct bt_found found = FOUND_INIT(stack);
 	void *starts, *lasts;
 	int failed;

@@ -14,6 +14,7 @@ typedef struct {
 	uint64_t version;
 	size_t tracked; /* intervals that the collector tracks */
 	State *state;
+	size_t unmade;  /* intervals that are still numbers */
 } Tree;
 
 typedef struct {
@@ -23,12 +24,68 @@ typedef struct {
 	uint64_t start, last, version;
 } Cursor;
 
+/* ---- intervals that nobody has asked for yet ---- */
+
+/*
+ * Make the intervals of a leaf that are still numbers, which become their values. All of
+ * a leaf at once: neighbours are asked for together, and lie side by side in memory. Under
+ * the lock; runs no Python code, for neither an integer nor such an interval is tracked by
+ * the collector. Return -1 without memory: then some are made and the others are numbers.
+ */
+static int
+leaf_make(Tree *self, struct bt_page *leaf)
+{
+	for (uint32_t i = 0; i < leaf->count; i++) {
+		if (!bt_is_unmade(leaf->slots[i]))
+			continue;
+		struct bt_item bounds = {leaf->starts[i], leaf->lasts[i], NULL};
+		PyObject *number = PyLong_FromSize_t(bt_number_of(leaf->slots[i]));
+		Interval *made = number ? interval_make(self->state, &bounds, number) : NULL;
+		Py_XDECREF(number);
+		if (!made)
+			return -1;
+		made->item.leaf = leaf;
+		OWN(made, self);
+		leaf->slots[i] = &made->item;
+		self->unmade--;
+	}
+	return 0;
+}
+
+/* The item before the cursor, made now if need be; NULL without memory. Under the lock. */
+static struct bt_item *
+leaf_item(Tree *self, const struct bt_cursor *cursor)
+{
+	void *const *slot = &cursor->page->slots[cursor->slot - 1];
+	if (bt_is_unmade(*slot) && leaf_make(self, (struct bt_page *)cursor->page))
+		return NULL;
+	return *slot;
+}
+
+/* Replace the numbers among what a search found by intervals. Return -1 without memory. */
+static int
+found_make(Tree *self, uint64_t start, uint64_t last, struct bt_found *found)
+{
+	struct bt_cursor cursor = {self->bt.root, 0};
+	for (size_t i = 0; i < found->count; i++) {
+		bt_next(&cursor, start, last);
+		found->items[i] = leaf_item(self, &cursor);
+		if (!found->items[i])
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- results ---- */
 
+/* The interval that a search found, or None, as a new reference; under the lock. */
 static PyObject *
-interval_or_none(const struct bt_item *item)
+interval_or_none(Tree *self, const struct bt_cursor *cursor)
 {
-	return item ? Py_NewRef((PyObject *)INTERVAL(item)) : Py_NewRef(Py_None);
+	if (!cursor->page)
+		Py_RETURN_NONE;
+	struct bt_item *item = leaf_item(self, cursor);
+	return item ? Py_NewRef((PyObject *)INTERVAL(item)) : NULL;
 }
 
 #define FOUND_ROOM 128
@@ -42,6 +99,8 @@ static int
 found_fill(Tree *self, uint64_t start, uint64_t last, struct bt_found *found)
 {
 	if (self->bt.root && bt_collect(self->bt.root, start, last, 0, found))
+		return -1;
+	if (self->unmade && bt_any_unmade(found) && found_make(self, start, last, found))
 		return -1;
 	for (size_t i = 0; i < found->count; i++)
 		Py_INCREF((PyObject *)INTERVAL(found->items[i]));
@@ -76,7 +135,7 @@ no_memory(struct bt_found *found)
 static PyObject *
 overlap(Tree *self, uint64_t start, uint64_t last)
 {
-	struct bt_item *stack[FOUND_ROOM];
+	void *stack[FOUND_ROOM];
 	struct bt_found found = FOUND_INIT(stack);
 	int failed;
 	LOCK(self);
@@ -101,12 +160,13 @@ tree_at(Tree *self, PyObject *number)
 	return point_arg(number, &point) ? NULL : overlap(self, point, point);
 }
 
-/* The first overlapping interval as a borrowed reference; under the lock. */
-static struct bt_item *
+/* Find the first overlapping interval; under the lock. */
+static struct bt_cursor
 first(const Tree *self, uint64_t start, uint64_t last)
 {
 	struct bt_cursor cursor = {self->bt.root, 0};
-	return bt_next(&cursor, start, last);
+	bt_next(&cursor, start, last);
+	return cursor;
 }
 
 static PyObject *
@@ -117,7 +177,8 @@ tree_first_overlap(Tree *self, PyObject *const *args, Py_ssize_t nargs, PyObject
 	if (span_args(args, nargs, kwnames, &start, &last))
 		return NULL;
 	LOCK(self);
-	result = interval_or_none(first(self, start, last));
+	struct bt_cursor cursor = first(self, start, last);
+	result = interval_or_none(self, &cursor);
 	UNLOCK();
 	return result;
 }
@@ -130,7 +191,7 @@ tree_any_overlap(Tree *self, PyObject *const *args, Py_ssize_t nargs, PyObject *
 	if (span_args(args, nargs, kwnames, &start, &last))
 		return NULL;
 	LOCK(self);
-	any = first(self, start, last) != NULL;
+	any = first(self, start, last).page != NULL;
 	UNLOCK();
 	return PyBool_FromLong(any);
 }
@@ -152,14 +213,16 @@ static PyObject *
 tree_nearest_before(Tree *self, PyObject *number)
 {
 	uint64_t point;
-	struct bt_best best = {NULL, 0};
+	struct bt_cursor best = {NULL, 0};
 	PyObject *result;
 	if (point_arg(number, &point))
 		return NULL;
 	LOCK(self);
 	if (self->bt.root)
 		bt_before(self->bt.root, point, &best);
-	result = interval_or_none(best.page ? bt_descend(best.page, best.slot) : NULL);
+	if (best.page)
+		bt_descend(&best);
+	result = interval_or_none(self, &best);
 	UNLOCK();
 	return result;
 }
@@ -172,7 +235,8 @@ tree_nearest_after(Tree *self, PyObject *number)
 	if (point_arg(number, &point))
 		return NULL;
 	LOCK(self);
-	result = interval_or_none(bt_after(self->bt.root, point));
+	struct bt_cursor cursor = bt_after(self->bt.root, point);
+	result = interval_or_none(self, &cursor);
 	UNLOCK();
 	return result;
 }
@@ -181,7 +245,7 @@ static PyObject *
 tree_visited(Tree *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
 	uint64_t start, last;
-	struct bt_item *stack[FOUND_ROOM];
+	void *stack[FOUND_ROOM];
 	struct bt_found found = FOUND_INIT(stack);
 	int failed = 0;
 	if (span_args(args, nargs, kwnames, &start, &last))

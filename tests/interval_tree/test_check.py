@@ -42,6 +42,8 @@ class CTree(ctypes.Structure):
         ("minimum", ctypes.c_uint32),
         ("version", ctypes.c_uint64),
         ("tracked", ctypes.c_size_t),
+        ("state", ctypes.c_void_p),
+        ("unmade", ctypes.c_size_t),
     )
 
 
@@ -92,6 +94,7 @@ C_CLAUSES: dict[str, Callable[[Any], object]] = {
     "size is the number": lambda view: setattr(view.tree, "size", 5),
     "the root has no parent": lambda view: setattr(view.root, "parent", 8),
     "`tracked` is the number": lambda view: setattr(view.tree, "tracked", 1),
+    "`unmade` is the number": lambda view: setattr(view.tree, "unmade", 1),
 }
 
 
