@@ -1,7 +1,7 @@
 """What a search of all sequences found.
 
-No analogue in the kernel. An `Exploration` is data: `str` is what a reviewer pastes in a mail,
-`to_json` what `ksm-rmap explore --json` prints.
+No analogue in the kernel. An `Exploration` is data: `str` is what a reviewer pastes in a mail
+(`ksm_rmap.report.exploration` writes it), `to_json` what `ksm-rmap explore --json` prints.
 """
 
 from __future__ import annotations
@@ -11,19 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap.check.judged import AGAINST_FULL, PERSISTENT, TRUTH
 from ksm_rmap.check.verdict import MISSED, NONE_FOUND
-from ksm_rmap.model.scenario import process_name
 
 if TYPE_CHECKING:
     from ksm_rmap.check.menu import Menu
     from ksm_rmap.model.scenario import Scenario
 
 __all__ = ("Counterexample", "Exploration", "LevelCount", "Wandering")
-
-_SENTENCES = {
-    TRUTH: "misses",
-    AGAINST_FULL: "misses, though full finds it,",
-    PERSISTENT: "misses, even after a pass of ksmd,",
-}
 
 
 class LevelCount(NamedTuple):
@@ -68,10 +61,9 @@ class Counterexample:
         }
 
     def __str__(self) -> str:
-        places = ", ".join(f"{process_name(mm)} page {page}" for mm, page in self.missed)
-        lines = [f"    {line}" for line in str(self.scenario).splitlines()]
-        head = f"{self.walk} {_SENTENCES[self.question]} {places} after {self.steps} calls:"
-        return "\n".join((head, *lines))
+        from ksm_rmap.report.exploration import counterexample_lines  # noqa: PLC0415 - floor order
+
+        return "\n".join(counterexample_lines(self))
 
 
 Answers = dict[str, Counterexample | None]
@@ -89,25 +81,6 @@ def answers_json(answers: Answers) -> dict[str, Any]:
             found = answers[question]
             result[question] = None if found is None else found.to_json()
     return result
-
-
-def verdict_lines(walks: dict[str, Answers]) -> list[str]:
-    """Return the lines for people about all walks; equal sequences of a walk only once."""
-    lines = []
-    for name, answers in walks.items():
-        shown: set[str] = set()
-        for example in filter(None, answers.values()):
-            text = str(example.scenario)
-            if text in shown:
-                head = str(example).splitlines()[0].rstrip(":")
-                lines.append(f"{head}: the same sequence")
-            else:
-                lines.append(str(example))
-            shown.add(text)
-        none = [question for question, answer in answers.items() if answer is None]
-        if none:
-            lines.append(f"{name}: no miss found for: {', '.join(none)}")
-    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,30 +167,9 @@ class Exploration:
         return result
 
     def __str__(self) -> str:
-        return "\n".join((*verdict_lines(self.walks), *self._statistics()))
+        from ksm_rmap.report.exploration import exploration_lines  # noqa: PLC0415 - floor order
 
-    def _statistics(self) -> list[str]:
-        size = "" if self.bytes_per_state is None else f", {self.bytes_per_state} bytes a state"
-        reached = ", ".join(f"{name} {count}" for name, count in self.reached.items() if count)
-        lines = [
-            (
-                f"{self._ending()} ({self.states} states, {self.transitions} calls, "
-                f"{self.seconds:.1f} s, {self.rate:.0f} states/s, {self.workers} workers{size})"
-            ),
-            f"new states by depth: {', '.join(str(level.states) for level in self.levels)}",
-            f"reached: {reached or 'nothing'}",
-        ]
-        if self.never_fired:
-            lines.append(f"never enabled: {', '.join(self.never_fired)}")
-        return lines
-
-    def _ending(self) -> str:
-        if self.exhausted:
-            return f"the whole space: {self.depth} calls reach every state"
-        why = {"depth": "", "answered": ", every question answered"}.get(
-            self.ended, f", stopped by {self.ended}, {self.frontier} states left to expand"
-        )
-        return f"every sequence of at most {self.depth} calls{why}"
+        return "\n".join(exploration_lines(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +205,6 @@ class Wandering:
         }
 
     def __str__(self) -> str:
-        rate = self.steps / self.seconds if self.seconds else 0.0
-        ending = (
-            f"{self.number} random walks of {self.steps} calls in all, seed {self.seed} "
-            f"({self.seconds:.1f} s, {rate:.0f} calls/s, {self.workers} workers)"
-        )
-        return "\n".join((*verdict_lines(self.walks), ending))
+        from ksm_rmap.report.exploration import wandering_lines  # noqa: PLC0415 - floor order
+
+        return "\n".join(wandering_lines(self))
