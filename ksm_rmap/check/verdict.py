@@ -1,16 +1,20 @@
 """What a search found: the verdict on one walk.
 
-No analogue in the kernel. A `Verdict` is data: `str` is what a reviewer pastes in a mail,
-`to_json` the inner object of `ksm-rmap check --json`.
+No analogue in the kernel. A `Verdict` is data: `str` is what a reviewer pastes in a mail
+(`ksm_rmap.report.verdict` writes it), `to_json` the inner object of `ksm-rmap check --json`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ksm_rmap.check.reach import SITUATIONS, VITAL
-from ksm_rmap.model.scenario import Scenario, process_name
+from ksm_rmap.check.reach import VITAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ksm_rmap.model.scenario import Scenario
 
 __all__ = ("MISSED", "NONE_FOUND", "Verdict")
 
@@ -70,9 +74,10 @@ class Verdict:
 
         True if no example had a merged folio, or one that moved, or one that was forked.
         """
-        return self.verdict == NONE_FOUND and bool(self._never(VITAL))
+        return self.verdict == NONE_FOUND and bool(self.never(VITAL))
 
-    def _never(self, names: tuple[str, ...]) -> list[str]:
+    def never(self, names: Iterable[str]) -> list[str]:
+        """Return those of `names`, situations, that occurred in no example."""
         return [name for name in names if not self.reached.get(name)]
 
     def to_json(self) -> dict[str, Any]:
@@ -103,34 +108,6 @@ class Verdict:
         return result
 
     def __str__(self) -> str:
-        return "\n".join((self._headline(), *self._body(), *self._reached()))
+        from ksm_rmap.report.verdict import verdict_lines  # noqa: PLC0415 - floor order
 
-    def _headline(self) -> str:
-        versus = f" against {self.against}" if self.against else ""
-        result = "MISSED" if self.scenario else "nothing missed"
-        ended = ", interrupted" if self.interrupted else ""
-        return (
-            f"{self.walk}{versus}: {result} (rules {self.rules}, seed {self.seed}, "
-            f"{self.examples} examples, {self.tried} calls, {self.seconds:.1f} s{ended})"
-        )
-
-    def _body(self) -> list[str]:
-        if self.scenario is None:
-            return []
-        places = ", ".join(f"{process_name(mm)} page {page}" for mm, page in self.missed)
-        healed = "still missed" if self.persistent else "found again"
-        lines = [f"  {line}" for line in str(self.scenario).splitlines()]
-        lines.append(f"  -> misses {places} of folio {self.folio}; after a pass of ksmd: {healed}")
-        if self.shared:
-            lines.append("  -> the walk full misses the same, and nothing worse was found")
-        return lines
-
-    def _reached(self) -> list[str]:
-        counts = ", ".join(f"{name} {n}" for name, n in self.reached.items() if n)
-        lines = [f"  reached: {counts or 'nothing'}"]
-        if never := self._never(tuple(SITUATIONS)):
-            lines.append(f"  never: {', '.join(never)}")
-        if self.vacuous:
-            what = "; no example had ".join(SITUATIONS[n][0] for n in self._never(VITAL))
-            lines.append(f"  THIS IS NO PASS: no example had {what}")
-        return lines
+        return "\n".join(verdict_lines(self))
