@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ksm_rmap import walks as registry
 from ksm_rmap.check.campaign import Campaign, Limits
 from ksm_rmap.check.canonical import encode
 from ksm_rmap.check.checkpoint import Checkpoint
@@ -32,8 +31,8 @@ from ksm_rmap.check.search import Shard, key_of
 from ksm_rmap.check.swarm import Wanderer, made, swarm
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.state import State
-from ksm_rmap.walks import NamedWalk, Walk, WalkError
-from ksm_rmap.walks.user import UserWalk
+from ksm_rmap.walks import WalkError, ksm_names
+from ksm_rmap.walks.registry import named_walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from ksm_rmap.check.crew import Crew
     from ksm_rmap.check.search import Key
     from ksm_rmap.model.calls import Call
+    from ksm_rmap.walks import Walk
 
 __all__ = ("explore", "wander")
 
@@ -138,7 +138,7 @@ def _problem(
     if workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
     kernel = rules if isinstance(rules, Rules) else Rules.preset(rules) if rules else Rules()
-    named = [_named(walk) for walk in walks or registry.ksm_names()]
+    named = [named_walk(walk) for walk in walks or ksm_names()]
     return KernelProblem(menu or Menu(), kernel, {walk.name: walk for walk in named})
 
 
@@ -152,15 +152,6 @@ def _description(problem: KernelProblem) -> dict[str, Any]:
     del menu["scope"]
     menu["kinds"] = list(problem.menu.kinds)
     return {"walks": list(problem.walks), "rules": repr(problem.rules), **menu}
-
-
-def _named(walk: str | Walk) -> NamedWalk:
-    if isinstance(walk, str):
-        return registry.get(walk)
-    if hasattr(walk, "name") and hasattr(walk, "summary"):
-        named: NamedWalk = walk  # type: ignore[assignment]  # as far as can be seen
-        return named
-    return UserWalk(getattr(walk, "__name__", type(walk).__name__), walk)
 
 
 def _exploration(problem: KernelProblem, campaign: Campaign, outcome: Outcome) -> Exploration:

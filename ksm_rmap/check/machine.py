@@ -23,7 +23,7 @@ Left out: bundles; they made the search slower by an order of magnitude.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -37,14 +37,15 @@ from ksm_rmap.model.calls import Call
 from ksm_rmap.model.errors import MmError
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import process_name
-from ksm_rmap.walks import NamedWalk, Walk, get
+from ksm_rmap.walks.registry import named_walk
 from ksm_rmap.walks.trial import first_state
-from ksm_rmap.walks.user import UserWalk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("MissedPteError", "WalkMachine", "machine_for", "named_walk", "search_settings")
+    from ksm_rmap.walks import Walk
+
+__all__ = ("MissedPteError", "WalkMachine", "machine_for", "search_settings")
 
 STEPS = 30
 """Calls in one example."""
@@ -263,15 +264,6 @@ def machine_for(
     machine: type[WalkMachine] = type(f"{name}Machine", (WalkMachine,), body)
     machine.TestCase.settings = search_settings(steps, max_examples)
     return machine
-
-
-def named_walk(walk: str | Walk) -> NamedWalk:
-    """Return a walk that has a name; of a plain function, one that checks what it returns."""
-    if isinstance(walk, str):
-        return get(walk)
-    if hasattr(walk, "name") and hasattr(walk, "summary"):
-        return cast("NamedWalk", walk)
-    return UserWalk(getattr(walk, "__name__", type(walk).__name__), walk)
 
 
 def search_settings(steps: int, max_examples: int) -> settings:

@@ -26,11 +26,12 @@ from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from hypothesis.stateful import run_state_machine_as_test
 
 from ksm_rmap.check._clock import Clock, OutOfTime, TimedWalk
-from ksm_rmap.check.machine import STEPS, WalkMachine, machine_for, named_walk, search_settings
+from ksm_rmap.check.machine import STEPS, WalkMachine, machine_for, search_settings
 from ksm_rmap.check.question import Miss, Question
 from ksm_rmap.check.reduce import Replay, accepted, reduce_error, reduce_miss, scenario_of
 from ksm_rmap.check.verdict import MISSED, NONE_FOUND, Verdict
 from ksm_rmap.walks import Walk, WalkError, WalkTimeoutError, get
+from ksm_rmap.walks.registry import named_walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -3,13 +3,14 @@
 Rules of this module:
 
 1. `get` takes the name of a design, `module:function` or `file.py:function`.
-2. Names are listed in the order of the discussion of 2026, what is in no kernel last.
+2. `named_walk` takes any walk and leaves alone what `get` returned.
+3. Names are listed in the order of the discussion of 2026, what is in no kernel last.
 """
 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ksm_rmap.walks.address import ADDRESS
 from ksm_rmap.walks.anon import ANON
@@ -19,13 +20,13 @@ from ksm_rmap.walks.derive import DERIVE
 from ksm_rmap.walks.errors import WalkError
 from ksm_rmap.walks.full import FULL
 from ksm_rmap.walks.index import INDEX
-from ksm_rmap.walks.user import load
+from ksm_rmap.walks.user import UserWalk, load
 from ksm_rmap.walks.vm_pgoff import VM_PGOFF
 
 if TYPE_CHECKING:
-    from ksm_rmap.walks.design import NamedWalk
+    from ksm_rmap.walks.design import NamedWalk, Walk
 
-__all__ = ("describe", "get", "ksm_names", "names")
+__all__ = ("describe", "get", "ksm_names", "named_walk", "names")
 
 _DESIGNS: dict[str, NamedWalk] = {
     design.name: design
@@ -65,6 +66,15 @@ def get(name: str) -> NamedWalk:
         f"unknown walk {name!r}{hint}; known: {', '.join(_DESIGNS)}; "
         "or module:function, or file.py:function"
     )
+
+
+def named_walk(walk: str | Walk) -> NamedWalk:
+    """Return a walk that has a name; of a plain function, one that checks what it returns."""
+    if isinstance(walk, str):
+        return get(walk)
+    if hasattr(walk, "name") and hasattr(walk, "summary"):
+        return cast("NamedWalk", walk)
+    return UserWalk(getattr(walk, "__name__", type(walk).__name__), walk)
 
 
 def _own(name: str) -> NamedWalk:

@@ -7,7 +7,6 @@ import pytest
 
 from ksm_rmap import walks
 from ksm_rmap.check._clock import Clock, OutOfTime, TimedWalk
-from ksm_rmap.check.machine import named_walk
 from ksm_rmap.check.question import Miss, Question
 from ksm_rmap.check.reduce import Replay, reduce_error
 from ksm_rmap.model import ops
@@ -17,6 +16,7 @@ from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.scenario import Scenario
 from ksm_rmap.walks import WalkResult, WalkTimeoutError
 from ksm_rmap.walks.limit import call_within
+from ksm_rmap.walks.registry import named_walk
 
 if TYPE_CHECKING:
     from ksm_rmap.model.state import State
