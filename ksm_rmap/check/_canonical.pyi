@@ -1,0 +1,6 @@
+# The stub of the C form of `_canonical_pure`.
+from ksm_rmap.check._canonical_pure import Named
+from ksm_rmap.model.state import State
+
+def encode(state: State, /) -> bytes: ...
+def named(state: State, /) -> Named: ...
