@@ -35,7 +35,7 @@ from ksm_rmap.walks import WalkError, ksm_names
 from ksm_rmap.walks.registry import named_walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ksm_rmap.check.campaign import Outcome
     from ksm_rmap.check.cluster import Client
@@ -118,17 +118,18 @@ def wander(
         found = swarm(crew, problem, walks=number, seconds=seconds, progress=progress)
     finally:
         crew.close()
-    answers: dict[str, Answers] = {}
-    for goal in problem.goals:
-        name, _, question = goal.rpartition(" ")
-        calls = found.calls.get(goal)
-        answers.setdefault(name, {})[question] = (
-            None
-            if calls is None
-            else _example(problem, goal, calls, made(problem, calls), found.met[goal])
-        )
+    examples = {
+        goal: _example(problem, goal, calls, made(problem, calls), found.met[goal])
+        for goal, calls in found.calls.items()
+    }
     return Wandering(
-        answers, problem.rules.name, seed, found.walks, found.steps, found.seconds, workers
+        _answers(problem, examples),
+        problem.rules.name,
+        seed,
+        found.walks,
+        found.steps,
+        found.seconds,
+        workers,
     )
 
 
@@ -155,19 +156,18 @@ def _description(problem: KernelProblem) -> dict[str, Any]:
 
 
 def _exploration(problem: KernelProblem, campaign: Campaign, outcome: Outcome) -> Exploration:
-    answers: dict[str, Answers] = {}
-    for goal in problem.goals:
-        name, _, question = goal.rpartition(" ")
-        found = outcome.found.get(goal)
-        answers.setdefault(name, {})[question] = (
-            None
-            if found is None
-            else _example(
-                problem, goal, *_calls(problem, campaign.trail(found.key)), outcome.met[goal]
-            )
+    examples = {
+        goal: _example(
+            problem,
+            goal,
+            *_calls(problem, campaign.trail(outcome.found[goal].key)),
+            outcome.met[goal],
         )
+        for goal in problem.goals
+        if goal in outcome.found
+    }
     return Exploration(
-        walks=answers,
+        walks=_answers(problem, examples),
         menu=problem.menu,
         rules=problem.rules.name,
         ended=outcome.ended,
@@ -181,6 +181,15 @@ def _exploration(problem: KernelProblem, campaign: Campaign, outcome: Outcome) -
         reached=dict(outcome.marks),
         fired=dict(outcome.steps),
     )
+
+
+def _answers(problem: KernelProblem, examples: Mapping[str, Counterexample]) -> dict[str, Answers]:
+    """Return the answer to each question about each walk, in the order of the goals."""
+    answers: dict[str, Answers] = {}
+    for goal in problem.goals:
+        name, _, question = goal.rpartition(" ")
+        answers.setdefault(name, {})[question] = examples.get(goal)
+    return answers
 
 
 def _example(
