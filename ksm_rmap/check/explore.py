@@ -31,7 +31,7 @@ from ksm_rmap.check.search import Shard, key_of
 from ksm_rmap.check.swarm import Wanderer, made, swarm
 from ksm_rmap.model.rules import Rules
 from ksm_rmap.model.state import State
-from ksm_rmap.walks import WalkError, ksm_names
+from ksm_rmap.walks import WalkError, get, ksm_names, limited, names
 from ksm_rmap.walks.registry import named_walk
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ if TYPE_CHECKING:
     from ksm_rmap.check.crew import Crew
     from ksm_rmap.check.search import Key
     from ksm_rmap.model.calls import Call
-    from ksm_rmap.walks import Walk
+    from ksm_rmap.walks import NamedWalk, Walk
 
-__all__ = ("explore", "wander")
+__all__ = ("LIMIT", "explore", "wander")
+
+LIMIT = 5.0
+"""Seconds after which a walk that has not returned is taken for one that never will."""
 
 
 def explore(
@@ -58,6 +61,7 @@ def explore(
     workers: int = 1,
     checkpoint: str | None = None,
     client: Client | None = None,
+    limit: float = LIMIT,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exploration:
     """Try every sequence of calls in the scope of `menu` and return what was found.
@@ -73,14 +77,16 @@ def explore(
         checkpoint: a file; if it is there, the search in it goes on, and what an unfinished
             search knows is written to it.
         client: a `distributed.Client`: search on all workers of its cluster instead.
+        limit: seconds that one call of a walk of the user's own may take; not kept on a cluster,
+            whose workers search in threads.
         progress: is told how the search goes, about four times a second.
 
     A search also ends when every question is answered, and with Ctrl-C.
-    Raises WalkError for a walk that cannot be had or fails, ValueError for bad arguments,
-    CheckpointError for a file that is of another search or damaged.
+    Raises WalkError for a walk that cannot be had, fails or does not return, ValueError for bad
+    arguments, CheckpointError for a file that is of another search or damaged.
 
     """
-    problem = _problem(walks, menu, rules, workers)
+    problem = _problem(walks, menu, rules, workers, limit)
     crew: Crew
     if client is None:
         crew = _crew([Shard(problem, index, workers) for index in range(workers)])
@@ -105,6 +111,7 @@ def wander(
     seed: int = 0,
     seconds: float | None = None,
     workers: int = 1,
+    limit: float = LIMIT,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Wandering:
     """Make `number` random walks of `steps` calls in the scope of `menu`, and reduce the misses.
@@ -112,7 +119,7 @@ def wander(
     For depths that `explore` does not reach: the sequences are minimal, but there may be shorter
     ones. Without `seconds` the results depend on `seed` only. Arguments and errors as `explore`.
     """
-    problem = _problem(walks, menu, rules, workers)
+    problem = _problem(walks, menu, rules, workers, limit)
     crew = _crew([Wanderer(problem, seed, steps) for _ in range(workers)])
     try:
         found = swarm(crew, problem, walks=number, seconds=seconds, progress=progress)
@@ -134,13 +141,24 @@ def wander(
 
 
 def _problem(
-    walks: Sequence[str | Walk], menu: Menu | None, rules: Rules | str | None, workers: int
+    walks: Sequence[str | Walk],
+    menu: Menu | None,
+    rules: Rules | str | None,
+    workers: int,
+    limit: float,
 ) -> KernelProblem:
     if workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
     kernel = rules if isinstance(rules, Rules) else Rules.preset(rules) if rules else Rules()
-    named = [named_walk(walk) for walk in walks or ksm_names()]
+    named = [_bounded(named_walk(walk), limit) for walk in walks or ksm_names()]
     return KernelProblem(menu or Menu(), kernel, {walk.name: walk for walk in named})
+
+
+def _bounded(walk: NamedWalk, limit: float) -> NamedWalk:
+    """Return a registered walk as it is, without the cost of a timer, any other with a limit."""
+    if walk.name in names() and get(walk.name) is walk:
+        return walk
+    return limited(walk, limit)
 
 
 def _crew(members: Sequence[object]) -> Crew:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,18 @@ def test_ctrl_c_tells_what_there_is(command: Command, explorer: Explorer) -> Non
     assert ran.status == 130
     assert ran.json["ended"] == "interrupted"
     assert ran.err == "ksm-rmap: interrupted after 2 calls\n"
+
+
+def test_a_walk_that_never_ends_is_told_in_one_line(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_explore, "explore", functools.partial(explore, limit=0.05))
+    file = tmp_path / "mine.py"
+    file.write_text("def mine(state, folio):\n    while True:\n        pass\n")
+    ran = command("explore", "--walk", f"{file}:mine", "--mms", "1", "--pages", "2")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.endswith(": did not return within 0.05 s\n")
+    assert ran.err.count("\n") == 1
 
 
 def test_a_miss_is_a_shortest_sequence(command: Command) -> None:
