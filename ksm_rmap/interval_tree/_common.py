@@ -62,7 +62,8 @@ class Conveniences(Generic[T]):
         """Build from two buffers of 64-bit integers, both bounds inclusive.
 
         ``values`` is a sequence of the same length; without it the value of an interval
-        is its index. O(n) when the starts ascend and also when not, by a radix sort.
+        is its index, and the C form makes an interval when it is first asked for. O(n) when
+        the starts ascend and also when not, by a radix sort.
         ``ValueError`` for lengths that differ, negative integers or ``start > last``;
         ``TypeError`` for buffers of another kind.
         """

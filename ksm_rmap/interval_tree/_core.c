@@ -12,6 +12,7 @@
  *    interpreters without the global lock and nothing on the others.
  */
 #include "docstrings.h"
+#include "tree_arrays.h"
 #include "tree_many.h"
 #include "tree_object.h"
 

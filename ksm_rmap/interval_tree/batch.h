@@ -59,6 +59,16 @@ bt_sort(struct bt_key *keys, struct bt_key *spare, size_t count)
 	return keys;
 }
 
+/* Whether keys ascend. Does not stop early: a loop without an exit becomes vector code. */
+static int
+bt_ascend(const uint64_t *keys, size_t count)
+{
+	int descents = 0;
+	for (size_t i = 1; i < count; i++)
+		descents |= keys[i - 1] > keys[i];
+	return !descents;
+}
+
 /* Write the lasts (or the starts) of all items, in order of start. */
 static uint64_t *
 bt_copy_bounds(const struct bt_page *page, int lasts, uint64_t *to)

@@ -37,6 +37,15 @@ bt_fill_slot(struct bt_page *page, void *below)
 	}
 }
 
+/* How many of what is left go into the next page: all fit, or two pages share the end. */
+static inline size_t
+bt_take(const struct bt *tree, size_t left)
+{
+	if (left > tree->limit && left - tree->limit < tree->minimum)
+		return left / 2;
+	return left < tree->limit ? left : tree->limit;
+}
+
 /*
  * Make pages one level above `count` items or pages and return their number, or 0
  * without memory; then every page made so far is freed, those in `below` too. Pages are
@@ -47,11 +56,7 @@ bt_build_level(const struct bt *tree, void **below, size_t count, uint32_t heigh
 {
 	size_t pages = 0;
 	for (size_t used = 0; used < count; pages++) {
-		size_t left = count - used, take = tree->limit;
-		if (left < take)
-			take = left;
-		else if (left > take && left - take < tree->minimum)
-			take = left / 2;
+		size_t take = bt_take(tree, count - used);
 		struct bt_page *page = bt_new_page(height);
 		if (!page) {
 			while (height && used < count)
@@ -76,12 +81,42 @@ bt_link(struct bt_page *page)
 			bt_link(page->slots[i]);
 }
 
+/* Items not made yet: bounds, and their numbers in order of start, NULL if 0, 1, 2 .. */
+struct bt_columns {
+	const uint64_t *starts, *lasts, *order;
+	size_t count;
+};
+
+/* Make leaves over numbers, as bt_build_level() does over items. */
+static size_t
+bt_build_leaves(const struct bt *tree, const struct bt_columns *given, void **made)
+{
+	size_t pages = 0;
+	for (size_t used = 0; used < given->count; pages++) {
+		struct bt_page *page = bt_new_page(0);
+		if (!page) {
+			while (pages)
+				bt_free(made[--pages]);
+			return 0;
+		}
+		page->count = (uint32_t)bt_take(tree, given->count - used);
+		for (uint32_t i = 0; i < page->count; i++, used++) {
+			size_t number = given->order ? (size_t)given->order[used] : used;
+			bt_set(page, i, given->starts[number], given->lasts[number],
+			       bt_unmade(number));
+		}
+		made[pages] = page;
+	}
+	return pages;
+}
+
 /*
- * Build pages over items in order, O(n), in place of the pages there are, which the
- * caller frees afterwards. Return 0, or -1 without memory: then nothing has changed.
+ * Build pages over items in order or, without them, over numbers; O(n). They come in place
+ * of the pages there are, which the caller frees afterwards. Return 0, or -1 without
+ * memory: then nothing has changed.
  */
 static int
-bt_build(struct bt *tree, void **items, size_t count)
+bt_build(struct bt *tree, void **items, const struct bt_columns *numbers, size_t count)
 {
 	if (!count) {
 		tree->root = NULL;
@@ -92,7 +127,8 @@ bt_build(struct bt *tree, void **items, size_t count)
 	if (!level)
 		return -1;
 	uint32_t height = 0;
-	size_t pages = bt_build_level(tree, items, count, height, level);
+	size_t pages = items ? bt_build_level(tree, items, count, height, level)
+			     : bt_build_leaves(tree, numbers, level);
 	while (pages > 1)
 		pages = bt_build_level(tree, level, pages, ++height, level);
 	if (pages) {

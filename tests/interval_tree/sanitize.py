@@ -61,6 +61,30 @@ def search(tree: Any, model: list[Any], low: int) -> None:  # noqa: ANN401
     tree.nearest_after(low)
 
 
+def numbered(core: Any, rng: random.Random, span: int) -> None:  # noqa: ANN401
+    """Build from arrays, and ask for some intervals before, between and after changes."""
+    tree, count = core.Tree(), rng.choice([1, 40, 700])
+    tree._set_page_size(rng.choice([4, 5, 32]))
+    starts = array("Q", [300 + rng.randrange(span) for _ in range(count)])
+    lasts = array("Q", [start + rng.randrange(9) for start in starts])
+    tree._load_arrays(starts, lasts, None)
+    for number, start in enumerate(starts):
+        asked = rng.random()
+        if asked < 0.3:
+            gone = next(iv for iv in tree.at(start) if iv.value == number)
+            tree.remove(gone)
+            assert (gone.start, gone.last) == (start, lasts[number])
+        elif asked < 0.4:
+            tree.insert(start, start, [tree])
+    tree.check()
+    gc.get_referents(tree)
+    core.Tree()._load_arrays(*tree.to_arrays())
+    if rng.random() < 0.5:
+        tree.update((at, at, at) for at in range(rng.choice([2, 900])))
+        tree.check()
+        tree.clear()
+
+
 def one_round(core: Any, seed: int) -> None:  # noqa: ANN401
     """Grow a tree, shrink it, load it, drop it."""
     rng = random.Random(seed)  # noqa: S311 - a seeded run
@@ -82,6 +106,7 @@ def one_round(core: Any, seed: int) -> None:  # noqa: ANN401
             continue
         raise AssertionError(refused)
     core.Tree()._load_arrays(*tree.to_arrays())
+    numbered(core, rng, span)
 
 
 def main() -> None:

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.machinery
-import importlib.util
-import shutil
-import subprocess
-import sys
-import sysconfig
-import types
 from bisect import bisect_right
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, settings
@@ -25,7 +16,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-HERE = Path(importlib.import_module("ksm_rmap.interval_tree").__file__ or "").parent
+from tests.interval_tree.mutants import NONE, assert_found, load_library, load_pure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MAX = 2**64 - 1
 
 #: Few points, so that intervals meet; and the ends of the range of bounds.
@@ -242,52 +237,9 @@ PURE_BUGS = {
 }
 
 
-def mutated(source: str, right: str, wrong: str) -> str:
-    assert source.count(right) == 1, f"the text to change is there once: {right!r}"
-    return source.replace(right, wrong)
-
-
-def load_pure(bug: tuple[str, str, str]) -> Any:  # noqa: ANN401 - a class
-    """Execute the two modules of the pure form with one text changed."""
-    modules: dict[str, types.ModuleType] = {}
-    for name in ("_pages.py", "_pure.py"):
-        source = (HERE / name).read_text()
-        if name == bug[0]:
-            source = mutated(source, *bug[1:])
-        module = types.ModuleType(f"mutated{name[:-3]}")
-        module.__dict__["_pages"] = modules.get("_pages.py")
-        source = source.replace("from ksm_rmap.interval_tree import _pages", "")
-        exec(compile(source, name, "exec"), module.__dict__)  # noqa: S102 - our own source
-        modules[name] = module
-    return modules["_pure.py"].IntervalTree
-
-
-def compile_with(bug: tuple[str, str, str], where: Path) -> Path:
-    """Compile the C form with one text changed."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    include = sysconfig.get_path("include")
-    if not compiler or not (Path(include) / "Python.h").exists():
-        pytest.skip("no C compiler or no Python.h")
-    for path in [*HERE.glob("*.h"), HERE / "_core.c"]:
-        source = path.read_text()
-        if path.name == bug[0]:
-            source = mutated(source, *bug[1:])
-        (where / path.name).write_text(source)
-    library = where / "_core.so"
-    flags = ["-O0", "-w", "-fPIC", "-shared", f"-I{include}"]
-    command = [compiler, *flags, str(where / "_core.c"), "-o", str(library)]
-    subprocess.run(command, check=True)  # noqa: S603 - the compiler of this machine
-    return library
-
-
 def run_library(library: str) -> None:
     """Run the machine over a compiled library; for a process that may crash."""
-    loader = importlib.machinery.ExtensionFileLoader("mutated._core", library)
-    spec = importlib.util.spec_from_loader("mutated._core", loader)
-    assert spec is not None
-    core = importlib.util.module_from_spec(spec)
-    loader.exec_module(core)
-    run(core.Tree, 60)
+    run(load_library(library).Tree, 60)
 
 
 @pytest.mark.parametrize("name", PURE_BUGS)
@@ -299,8 +251,4 @@ def test_a_bug_planted_in_the_pure_form_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["no bug", *C_BUGS])
 def test_a_bug_planted_in_the_c_form_is_found(name: str, tmp_path: Path) -> None:
-    library = compile_with(C_BUGS.get(name, ("", "", "")), tmp_path)
-    code = f"import runpy; runpy.run_path({__file__!r})['run_library']({str(library)!r})"
-    # A process of its own: a wrong pointer in C may end it.
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)  # noqa: S603
-    assert (ended.returncode == 0) == (name == "no bug"), ended.stderr.decode()
+    assert_found(__file__, name, C_BUGS.get(name, NONE), tmp_path)
