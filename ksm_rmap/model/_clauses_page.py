@@ -5,15 +5,16 @@ Rules of this module: see `ksm_rmap.model.validate`, which has the table of all 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ksm_rmap.model._census import Site, vma_name
 from ksm_rmap.model.state import Folio, PteKind, Vma, linear_page_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ksm_rmap.model._census import Census
+    from ksm_rmap.model._sorted_map import SortedMap
 
 _TO_FOLIO = PteKind.PRESENT, PteKind.MIGRATION
 _ENTRY = PteKind.SWAP, PteKind.MIGRATION
@@ -36,13 +37,13 @@ def _anon_sites(c: Census) -> Iterator[tuple[Site, Vma, Folio]]:
 
 
 def _miscounted(
-    c: Census, kind: PteKind, kept: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, int, int]]:
-    """Yield number, kept count and true count of entries of a kind, where the two differ."""
-    for number, count in kept:
-        ptes = c.targets[kind].get(number, 0)
-        if count != ptes:
-            yield number, count, ptes
+    c: Census, kind: PteKind, named: str, table: SortedMap[Any], counter: str, entries: str
+) -> Iterator[str]:
+    """Yield each object whose field `counter` differs from its number of entries of a kind."""
+    for number, counted in table.pairs():
+        kept, ptes = getattr(counted, counter), c.targets[kind].get(number, 0)
+        if kept != ptes:
+            yield f"{named} {number} has {counter} {kept} and {ptes} {entries}"
 
 
 def pte_in_vma(c: Census) -> Iterator[str]:
@@ -126,16 +127,14 @@ def anon_linked(c: Census) -> Iterator[str]:
 
 def mapcount(c: Census) -> Iterator[str]:
     """`mapcount` counts the present entries, and those only."""
-    kept = ((number, folio.mapcount) for number, folio in c.state.folios.pairs())
-    for number, count, ptes in _miscounted(c, PteKind.PRESENT, kept):
-        yield f"folio {number} has mapcount {count} and {ptes} present PTEs"
+    folios = c.state.folios
+    yield from _miscounted(c, PteKind.PRESENT, "folio", folios, "mapcount", "present PTEs")
 
 
 def migrating(c: Census) -> Iterator[str]:
     """`migrating` counts the migration entries."""
-    kept = ((number, folio.migrating) for number, folio in c.state.folios.pairs())
-    for number, count, ptes in _miscounted(c, PteKind.MIGRATION, kept):
-        yield f"folio {number} has migrating {count} and {ptes} migration entries"
+    folios = c.state.folios
+    yield from _miscounted(c, PteKind.MIGRATION, "folio", folios, "migrating", "migration entries")
 
 
 def pins(c: Census) -> Iterator[str]:
@@ -178,9 +177,7 @@ def exclusive_not_ksm(c: Census) -> Iterator[str]:
 
 def slot_ptes(c: Census) -> Iterator[str]:
     """`ptes` of a swap slot counts the swap entries (the swap count of the kernel)."""
-    kept = ((number, slot.ptes) for number, slot in c.state.slots.pairs())
-    for number, count, ptes in _miscounted(c, PteKind.SWAP, kept):
-        yield f"swap slot {number} has ptes {count} and {ptes} swap entries"
+    yield from _miscounted(c, PteKind.SWAP, "swap slot", c.state.slots, "ptes", "swap entries")
 
 
 def slot_needed(c: Census) -> Iterator[str]:
