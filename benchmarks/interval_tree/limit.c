@@ -34,8 +34,8 @@ static size_t
 search(const struct bt *tree, uint64_t start, uint64_t last)
 {
 	void *stack[4096];
-	struct bt_found found = {stack, 0, 4096, stack, {0, 0}};
-	if (bt_collect(tree->root, start, last, 0, &found))
+	struct bt_found found = {stack, 0, 4096, stack};
+	if (bt_collect(tree, start, last, &found))
 		exit(1);
 	return found.count;
 }

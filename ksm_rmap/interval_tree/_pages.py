@@ -31,7 +31,7 @@ class Page:
     def __init__(
         self, height: int, starts: list[int], lasts: list[int], slots: list[Below]
     ) -> None:
-        self.parent: Page | None = None
+        self.parent: Branch | None = None
         self.height = height
         self.starts = starts
         self.lasts = lasts
@@ -45,15 +45,75 @@ class Page:
     def erase(self, slot: int) -> None:
         del self.starts[slot], self.lasts[slot], self.slots[slot]
 
+    def arrays(self) -> tuple[list[Below], ...]:
+        """Return the parallel lists."""
+        return self.starts, self.lasts, self.slots
+
+
+class Branch(Page):
+    """A page over pages; it knows of each slot what a search needs not to enter for one answer.
+
+    ``seconds`` has the second greatest last below, 0 if there is one interval; ``longest``
+    the interval that has the greatest last, None if several have it.
+    """
+
+    __slots__ = ("longest", "seconds")
+
+    def __init__(
+        self,
+        height: int,
+        starts: list[int],
+        lasts: list[int],
+        slots: list[Below],
+        seconds: list[int],
+        longest: list[Below],
+    ) -> None:
+        super().__init__(height, starts, lasts, slots)
+        self.seconds = seconds
+        self.longest = longest
+
+    def arrays(self) -> tuple[list[Below], ...]:
+        return *super().arrays(), self.seconds, self.longest
+
+    def erase(self, slot: int) -> None:
+        super().erase(slot)
+        del self.seconds[slot], self.longest[slot]
+
+    def put_child(self, slot: int, child: Page) -> None:
+        for array, item in zip(self.arrays(), (0, 0, child, 0, None), strict=True):
+            array.insert(slot, item)
+        self.refresh(slot)
+        child.parent = self
+
     def refresh(self, slot: int) -> bool:
         """Make the bounds of a slot those of its child; tell whether they changed."""
-        child = self.slots[slot]
-        start, last = child.starts[0], max(child.lasts)
-        if self.starts[slot] == start and self.lasts[slot] == last:
-            return False
-        self.starts[slot] = start
-        self.lasts[slot] = last
-        return True
+        old = self.starts[slot], self.lasts[slot], self.seconds[slot], self.longest[slot]
+        now = bounds(self.slots[slot])
+        self.starts[slot], self.lasts[slot], self.seconds[slot], self.longest[slot] = now
+        return now != old
+
+    def widen(self, slot: int, interval: Below) -> None:
+        """Count an interval, which ends after the second of a slot, among those below it."""
+        last, top = interval._last, self.lasts[slot]  # noqa: SLF001 - an interval of the tree
+        if last > top:
+            self.seconds[slot], self.lasts[slot], self.longest[slot] = top, last, interval
+        else:
+            self.seconds[slot] = last
+            if last == top:
+                self.longest[slot] = None
+
+
+def bounds(page: Page) -> tuple[int, int, int, Below]:
+    """Return what a slot says of the page below it: start, last, second and longest."""
+    lasts = page.lasts
+    last = max(lasts)
+    at = lasts.index(last)
+    second = max(lasts[:at] + lasts[at + 1 :], default=0)
+    longest = page.slots[at]
+    if isinstance(page, Branch):
+        second = max(second, page.seconds[at])
+        longest = page.longest[at]
+    return page.starts[0], last, second, longest if second < last else None
 
 
 def adopt(page: Page) -> None:
@@ -66,14 +126,10 @@ def adopt(page: Page) -> None:
             interval._leaf = page  # noqa: SLF001 - the tree arranges its intervals
 
 
-def branch(height: int, children: list[Page]) -> Page:
+def branch(height: int, children: list[Page]) -> Branch:
     """Return a page over pages."""
-    page = Page(
-        height,
-        [child.starts[0] for child in children],
-        [max(child.lasts) for child in children],
-        children,
-    )
+    starts, lasts, seconds, longest = map(list, zip(*map(bounds, children), strict=True))
+    page = Branch(height, starts, lasts, children, seconds, longest)
     adopt(page)
     return page
 
@@ -90,7 +146,7 @@ def slot_of(parent: Page, child: Page, near: int) -> int:
 # ---- changes ----
 
 
-def split(parent: Page, slot: int, start: int, minimum: int) -> Page:
+def split(parent: Branch, slot: int, start: int, minimum: int) -> Page:
     """Split the full child in a slot; return the right half.
 
     A start that goes to either end leaves the other part nearly full.
@@ -99,18 +155,19 @@ def split(parent: Page, slot: int, start: int, minimum: int) -> Page:
     size = len(left.starts)
     at = bisect_right(left.starts, start)
     cut = size - minimum if at == size else minimum if at == 0 else size // 2
-    right = Page(left.height, left.starts[cut:], left.lasts[cut:], left.slots[cut:])
-    del left.starts[cut:], left.lasts[cut:], left.slots[cut:]
+    right: Page = type(left)(left.height, *(array[cut:] for array in left.arrays()))
+    for array in left.arrays():
+        del array[cut:]
     adopt(right)
-    right.parent = parent
-    parent.lasts[slot] = max(left.lasts)
-    parent.put(slot + 1, right.starts[0], max(right.lasts), right)
+    parent.refresh(slot)
+    parent.put_child(slot + 1, right)
     return right
 
 
-def descend_to_insert(page: Page, start: int, last: int, limit: int, minimum: int) -> Page:
+def descend_to_insert(page: Page, interval: Below, limit: int, minimum: int) -> Page:
     """Return the leaf that an interval belongs in, with room in it and bounds widened."""
-    while page.height:
+    start, last = interval._start, interval._last  # noqa: SLF001 - an interval of the tree
+    while isinstance(page, Branch):
         starts = page.starts
         slot = bisect_right(starts, start) - 1
         if slot < 0:
@@ -122,24 +179,23 @@ def descend_to_insert(page: Page, start: int, last: int, limit: int, minimum: in
             if right.starts[0] <= start:
                 child = right
                 slot += 1
-        page.lasts[slot] = max(page.lasts[slot], last)
+            starts[slot] = min(starts[slot], start)
+        if last > page.seconds[slot]:
+            page.widen(slot, interval)
         page = child
     return page
 
 
 def even_out(left: Page, right: Page, want: int) -> None:
     """Move slots between two neighbours until the left one has ``want``."""
-    starts = left.starts + right.starts
-    lasts = left.lasts + right.lasts
-    slots = left.slots + right.slots
-    left.starts, right.starts = starts[:want], starts[want:]
-    left.lasts, right.lasts = lasts[:want], lasts[want:]
-    left.slots, right.slots = slots[:want], slots[want:]
+    for mine, theirs in zip(left.arrays(), right.arrays(), strict=True):
+        both = mine + theirs
+        mine[:], theirs[:] = both[:want], both[want:]
     adopt(left)
     adopt(right)
 
 
-def mend(parent: Page, slot: int, limit: int) -> None:
+def mend(parent: Branch, slot: int, limit: int) -> None:
     """Merge a page that got too short with a neighbour, or share evenly with it."""
     slot -= slot > 0
     left, right = parent.slots[slot], parent.slots[slot + 1]
@@ -153,8 +209,9 @@ def mend(parent: Page, slot: int, limit: int) -> None:
     parent.refresh(slot)
 
 
-def take_out(page: Page, interval: Below, start: int, limit: int) -> Page:
+def take_out(page: Page, interval: Below, limit: int) -> Page:
     """Remove an interval from its leaf; return the page at which mending stopped."""
+    start, last = interval._start, interval._last  # noqa: SLF001 - an interval of the tree
     slots = page.slots
     slot = bisect_left(page.starts, start)
     while slots[slot] is not interval:
@@ -165,34 +222,66 @@ def take_out(page: Page, interval: Below, start: int, limit: int) -> Page:
         slot = slot_of(parent, page, start)
         if len(page.starts) < minimum:
             mend(parent, slot, limit)
+        elif start > parent.starts[slot] and last < parent.seconds[slot]:
+            return page  # strictly inside the bounds, which therefore stay
         elif not parent.refresh(slot):
             return page
         page = parent
     return page
 
 
+def put_in_place(page: Page, old: Below, interval: Below) -> None:
+    """Put an interval in the place of one in a leaf that has the same bounds."""
+    slot = bisect_left(page.starts, old._start)  # noqa: SLF001 - an interval of the tree
+    while page.slots[slot] is not old:
+        slot += 1
+    page.slots[slot] = interval
+    while (parent := page.parent) is not None:
+        slot = parent.slots.index(page)
+        if parent.longest[slot] is not old:
+            return
+        parent.longest[slot] = interval
+        page = parent
+
+
 # ---- searches ----
 
 
 def entered(page: Page, start: int, last: int) -> list[Below]:
-    """Return what is in the slots that overlap ``[start, last]``."""
-    starts = page.starts
-    if starts[-1] <= last:
-        return [slot for slot, top in zip(page.slots, page.lasts, strict=False) if top >= start]
-    stop = bisect_right(starts, last)
+    """Return what overlaps ``[start, last]`` below the slots of a page, as far as it shows.
+
+    In a leaf that is intervals. In a branch it is pages; and of a slot of which only the
+    longest interval reaches the start, that interval.
+    """
+    stop = bisect_right(page.starts, last)
     tops = page.lasts[:stop]
-    return [slot for slot, top in zip(page.slots, tops, strict=False) if top >= start]
+    if not isinstance(page, Branch):
+        return [slot for slot, top in zip(page.slots, tops, strict=False) if top >= start]
+    slots, seconds, longest = page.slots, page.seconds, page.longest
+    return [
+        slots[at] if seconds[at] >= start else longest[at]
+        for at, top in enumerate(tops)
+        if top >= start and (seconds[at] >= start or longest[at]._start <= last)  # noqa: SLF001
+    ]
 
 
 def collect(page: Page, start: int, last: int) -> list[Below]:
-    """Return the intervals that overlap, level by level: each level stays in order."""
+    """Return the intervals that overlap, in order."""
     level = entered(page, start, last)
-    for _ in range(page.height):
-        if len(level) == 1:
-            level = entered(level[0], start, last)
+    if not page.height:
+        return level
+    while len(level) == 1 and isinstance(level[0], Page):
+        page = level[0]
+        level = entered(page, start, last)
+        if not page.height:
+            return level
+    found: list[Below] = []
+    for below in level:
+        if isinstance(below, Page):
+            found += collect(below, start, last)
         else:
-            level = [item for child in level for item in entered(child, start, last)]
-    return level
+            found.append(below)
+    return found
 
 
 def visits(page: Page, start: int, last: int) -> tuple[int, int]:
@@ -201,7 +290,8 @@ def visits(page: Page, start: int, last: int) -> tuple[int, int]:
     while level:
         pages += len(level)
         entries += sum(bisect_right(below.starts, last) for below in level)
-        level = [child for below in level if below.height for child in entered(below, start, last)]
+        inner = [child for below in level if below.height for child in entered(below, start, last)]
+        level = [child for child in inner if isinstance(child, Page)]
     return pages, entries
 
 
@@ -228,8 +318,11 @@ def lazily(page: Page, start: int, last: int) -> Iterator[Below]:
     if not page.height:
         yield from entered(page, start, last)
         return
-    for child in entered(page, start, last):
-        yield from lazily(child, start, last)
+    for below in entered(page, start, last):
+        if isinstance(below, Page):
+            yield from lazily(below, start, last)
+        else:
+            yield below
 
 
 def after(page: Page, point: int) -> Below:
@@ -302,10 +395,12 @@ def broken(page: Page, limit: int, intervals: list[Below]) -> str | None:
     problem = _broken_shape(page, limit)
     if problem:
         return problem
-    look = _broken_child if page.height else _broken_interval
-    return next(
-        filter(None, (look(page, at, limit, intervals) for at in range(len(page.slots)))), None
-    )
+    slots = range(len(page.slots))
+    if isinstance(page, Branch):
+        problems = (_broken_child(page, at, limit, intervals) for at in slots)
+    else:
+        problems = (_broken_interval(page, at, intervals) for at in slots)
+    return next(filter(None, problems), None)
 
 
 def _broken_shape(page: Page, limit: int) -> str | None:
@@ -314,7 +409,7 @@ def _broken_shape(page: Page, limit: int) -> str | None:
         least = 2 if page.height else 1
     if len(page.starts) > limit:
         return "a page has at most `limit` slots"
-    if not len(page.starts) == len(page.lasts) == len(page.slots):
+    if len(set(map(len, page.arrays()))) > 1:
         return "starts, lasts and slots are parallel"
     if len(page.starts) < least:
         return "a page has at least `minimum` slots"
@@ -323,26 +418,31 @@ def _broken_shape(page: Page, limit: int) -> str | None:
     return None
 
 
-def _broken_child(page: Page, at: int, limit: int, intervals: list[Below]) -> str | None:
+def _broken_child(page: Branch, at: int, limit: int, intervals: list[Below]) -> str | None:
     child = page.slots[at]
     if child.parent is not page:
         return "a child knows its parent"
+    if child.height + 1 != page.height:
+        return "all leaves are equally deep"
     return broken(child, limit, intervals) or _broken_bounds(page, at, child)
 
 
-def _broken_bounds(page: Page, at: int, child: Page) -> str | None:
-    if child.height + 1 != page.height:
-        return "all leaves are equally deep"
-    if page.starts[at] != child.starts[0]:
+def _broken_bounds(page: Branch, at: int, child: Page) -> str | None:
+    start, last, second, longest = bounds(child)
+    if page.starts[at] != start:
         return "a start is the first start below"
-    if page.lasts[at] != max(child.lasts):
+    if page.lasts[at] != last:
         return "a last is the greatest last below"
+    if page.seconds[at] != second:
+        return "a second is the second greatest last below"
+    if page.longest[at] is not longest:
+        return "`longest` is the only item with the greatest last below"
     if at + 1 < len(page.starts) and child.starts[-1] > page.starts[at + 1]:
         return "starts ascend"
     return None
 
 
-def _broken_interval(page: Page, at: int, _limit: int, intervals: list[Below]) -> str | None:
+def _broken_interval(page: Page, at: int, intervals: list[Below]) -> str | None:
     interval = page.slots[at]
     if interval._leaf is not page:  # noqa: SLF001 - the tree arranges its intervals
         return "an item knows its leaf"

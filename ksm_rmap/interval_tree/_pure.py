@@ -94,15 +94,14 @@ class Tree(Generic[T]):
         return made
 
     def _insert(self, made: Interval[T]) -> None:
-        start, last = made._start, made._last
         root = self._root
         if root is None:
             root = self._root = _pages.Page(0, [], [], [])
         elif len(root.starts) >= self._limit:
             root = self._root = _pages.branch(root.height + 1, [root])
         minimum = max(self._limit // 4, 2)
-        leaf = _pages.descend_to_insert(root, start, last, self._limit, minimum)
-        leaf.put(bisect_right(leaf.starts, start), start, last, made)
+        leaf = _pages.descend_to_insert(root, made, self._limit, minimum)
+        leaf.put(bisect_right(leaf.starts, made._start), made._start, made._last, made)
         made._leaf = leaf
         self._size += 1
         self._version += 1
@@ -120,7 +119,7 @@ class Tree(Generic[T]):
         leaf = interval._leaf
         assert leaf is not None  # noqa: S101 - what _holds() said
         interval._leaf = None
-        top = _pages.take_out(leaf, interval, interval._start, self._limit)
+        top = _pages.take_out(leaf, interval, self._limit)
         if top is self._root:
             self._shrink(top)
         self._size -= 1
@@ -155,10 +154,7 @@ class Tree(Generic[T]):
         leaf = interval._leaf
         assert leaf is not None  # noqa: S101 - what _holds() said
         made = Interval(interval._start, interval._last, value)
-        at = bisect_left(leaf.starts, interval._start)
-        while leaf.slots[at] is not interval:
-            at += 1
-        leaf.slots[at] = made
+        _pages.put_in_place(leaf, interval, made)
         made._leaf, interval._leaf = leaf, None
         self._version += 1
         return made

@@ -167,7 +167,7 @@ bt_count_many(const struct bt *tree, const struct bt_batch *batch, int64_t *coun
 		memset(counts, 0, batch->count * sizeof *counts);
 	} else if (batch->count < tree->size / 8) {
 		for (size_t i = 0; i < batch->count; i++)
-			counts[i] = (int64_t)bt_count(tree->root, batch->starts[i], batch->lasts[i], 0);
+			counts[i] = (int64_t)bt_count(tree, batch->starts[i], batch->lasts[i]);
 	} else {
 		if (bt_work_init(&work, tree->size, batch->count))
 			return -1;
@@ -178,20 +178,20 @@ bt_count_many(const struct bt *tree, const struct bt_batch *batch, int64_t *coun
 }
 
 /* Write the ranks of what overlaps [start, last]; bt_number() must have been called. */
-static int64_t *
-bt_ranks(const struct bt_page *page, uint64_t start, uint64_t last, int inner, int64_t *to)
+static void
+bt_ranks(const struct bt *tree, uint64_t start, uint64_t last, int64_t *to)
 {
-	uint32_t stop = bt_prefix(page, last, inner);
-	if (page->height) {
-		for (uint32_t i = 0; i < stop; i++)
-			if (page->lasts[i] >= start)
-				to = bt_ranks(page->slots[i], start, last, inner || i + 1 < stop, to);
-		return to;
+	struct bt_walk walk;
+	struct bt_run run;
+	bt_walk_begin(&walk, tree, start, last, 0);
+	while (bt_step(&walk, &run)) {
+		if (!run.leaf) {
+			run.leaf = run.item->leaf;
+			run.slots = (uint64_t)1 << bt_slot_of(run.leaf, run.item);
+		}
+		for (; run.slots; run.slots &= run.slots - 1)
+			*to++ = (int64_t)(run.leaf->rank + bt_lowest(run.slots));
 	}
-	for (uint32_t i = 0; i < stop; i++)
-		if (page->lasts[i] >= start)
-			*to++ = (int64_t)(page->rank + i);
-	return to;
 }
 
 /* Search the tree for one query after the other; good for a small batch. */
@@ -201,7 +201,7 @@ bt_pairs_by_search(const struct bt *tree, const struct bt_batch *batch, const in
 {
 	bt_number(tree->root, 0);
 	for (size_t i = 0; i < batch->count; i++)
-		bt_ranks(tree->root, batch->starts[i], batch->lasts[i], 0, ranks + begins[i]);
+		bt_ranks(tree, batch->starts[i], batch->lasts[i], ranks + begins[i]);
 }
 
 /*

@@ -27,11 +27,13 @@
  * to page as they are, so no change has to make an item; only the caller does, for
  * somebody who asks, with the bounds that the page has.
  *
- * Why a search is cheap in the worst case: a slot that lies wholly before the end of the
- * prefix and has lasts >= a holds at least one answer. Only the last slot of the prefix
- * can lead to a page without one, and there is one such slot a level. So a search with k
- * answers enters at most (k + 1) * height pages: O(log n + k log(n / k)) in general, and
- * O(log n + k / page) when the answers are neighbours.
+ * Why a search is cheap in the worst case: a branch also knows, of each slot, the second
+ * greatest last and the one item that has the greatest. Where only that item reaches a, it
+ * is an answer and nobody has to walk to its leaf. So a page that lies wholly before the
+ * end of the prefix is entered for two answers or more. Only the last slot of the prefix
+ * can lead to a page with fewer, and there is one such slot a level: a search with k
+ * answers enters at most (k / 2 + 1) * height pages; one for many answers if they are
+ * neighbours, none at all for long intervals that lie far apart.
  */
 #ifndef KSM_RMAP_BTREE_H
 #define KSM_RMAP_BTREE_H
@@ -63,6 +65,15 @@ struct bt_item {
 	uint64_t start, last;   /* both inclusive */
 	struct bt_page *leaf;   /* the page that holds the item; NULL outside a tree */
 };
+
+/* What a branch knows of a slot beside its start and last. */
+struct bt_branch {
+	struct bt_page page;
+	uint64_t seconds[BT_PAGE];        /* second greatest last below; 0 if there is one item */
+	void *longest[BT_PAGE];           /* what has the greatest last; NULL if several have it */
+};
+
+#define BT_BRANCH(page) ((struct bt_branch *)(page))
 
 struct bt {
 	struct bt_page *root;   /* NULL in an empty tree */
@@ -125,13 +136,28 @@ bt_slot_of(const struct bt_page *page, const void *below)
 	return slot;
 }
 
-static inline uint64_t
-bt_top(const struct bt_page *page)
+/* What a slot says of the page below it. */
+struct bt_bounds {
+	uint64_t start, last, second;
+	void *longest;
+};
+
+static inline struct bt_bounds
+bt_bounds(const struct bt_page *page)
 {
-	uint64_t top = 0;
-	for (uint32_t i = 0; i < page->count; i++)
-		top = page->lasts[i] > top ? page->lasts[i] : top;
-	return top;
+	struct bt_bounds of = {page->starts[0], 0, 0, NULL};
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < page->count; i++) {
+		uint64_t last = page->lasts[i], lesser = last > of.last ? of.last : last;
+		at = last > of.last ? i : at;
+		of.last = last > of.last ? last : of.last;
+		of.second = lesser > of.second ? lesser : of.second;
+	}
+	if (page->height && BT_BRANCH(page)->seconds[at] > of.second)
+		of.second = BT_BRANCH(page)->seconds[at];
+	if (of.second < of.last)
+		of.longest = page->height ? BT_BRANCH(page)->longest[at] : page->slots[at];
+	return of;
 }
 
 /* Tell what lies in a slot which page it lies in now. */
@@ -153,6 +179,11 @@ bt_move(struct bt_page *to, uint32_t at, const struct bt_page *from, uint32_t sl
 	memmove(to->starts + at, from->starts + slot, count * sizeof *to->starts);
 	memmove(to->lasts + at, from->lasts + slot, count * sizeof *to->lasts);
 	memmove(to->slots + at, from->slots + slot, count * sizeof *to->slots);
+	if (to->height) {
+		struct bt_branch *branch = BT_BRANCH(to), *other = BT_BRANCH(from);
+		memmove(branch->seconds + at, other->seconds + slot, count * sizeof *branch->seconds);
+		memmove(branch->longest + at, other->longest + slot, count * sizeof *branch->longest);
+	}
 }
 
 static inline void
@@ -178,15 +209,38 @@ bt_erase(struct bt_page *page, uint32_t slot)
 	bt_move(page, slot, page, slot + 1, page->count - slot);
 }
 
+/* Make the bounds of a slot those of its child; tell whether they changed. */
+static inline int
+bt_refresh(struct bt_page *page, uint32_t slot)
+{
+	struct bt_branch *branch = BT_BRANCH(page);
+	struct bt_bounds now = bt_bounds(page->slots[slot]);
+	int changed = page->starts[slot] != now.start || page->lasts[slot] != now.last ||
+		      branch->seconds[slot] != now.second || branch->longest[slot] != now.longest;
+	page->starts[slot] = now.start;
+	page->lasts[slot] = now.last;
+	branch->seconds[slot] = now.second;
+	branch->longest[slot] = now.longest;
+	return changed;
+}
+
+static inline void
+bt_put_child(struct bt_page *page, uint32_t slot, struct bt_page *child)
+{
+	bt_put(page, slot, 0, 0, child);
+	bt_refresh(page, slot);
+	child->parent = page;
+}
+
+/* Bounds are zero where no slot is in use yet, for searches compare whole pages. */
 static inline struct bt_page *
 bt_new_page(uint32_t height)
 {
-	struct bt_page *page = BT_MALLOC(sizeof *page);
+	size_t size = height ? sizeof(struct bt_branch) : sizeof(struct bt_page);
+	struct bt_page *page = BT_MALLOC(size);
 	if (page) {
-		page->parent = NULL;
-		page->count = 0;
+		memset(page, 0, height ? size : offsetof(struct bt_page, slots));
 		page->height = height;
-		page->rank = 0;
 	}
 	return page;
 }
@@ -213,9 +267,8 @@ bt_split(const struct bt *tree, struct bt_page *parent, uint32_t slot, uint64_t 
 	bt_move(right, 0, left, cut, right->count);
 	bt_adopt(right, 0, right->count);
 	left->count = cut;
-	right->parent = parent;
-	parent->lasts[slot] = bt_top(left);
-	bt_put(parent, slot + 1, right->starts[0], bt_top(right), right);
+	bt_refresh(parent, slot);
+	bt_put_child(parent, slot + 1, right);
 	return right;
 }
 
@@ -227,10 +280,8 @@ bt_grow(struct bt *tree)
 	struct bt_page *root = bt_new_page(old ? old->height + 1 : 0);
 	if (!root)
 		return -1;
-	if (old) {
-		bt_put(root, 0, old->starts[0], bt_top(old), old);
-		old->parent = root;
-	}
+	if (old)
+		bt_put_child(root, 0, old);
 	tree->root = root;
 	return 0;
 }
@@ -248,19 +299,34 @@ bt_shrink(struct bt *tree)
 	}
 }
 
+/* Widen the bounds of one slot; tell whether they changed. */
+static inline int
+bt_widen_slot(struct bt_page *page, uint32_t slot, struct bt_item *item)
+{
+	struct bt_branch *branch = BT_BRANCH(page);
+	int earlier = item->start < page->starts[slot];
+	if (earlier)
+		page->starts[slot] = item->start;
+	if (item->last > page->lasts[slot]) {
+		branch->seconds[slot] = page->lasts[slot];
+		branch->longest[slot] = item;
+		page->lasts[slot] = item->last;
+	} else if (item->last > branch->seconds[slot]) {
+		branch->seconds[slot] = item->last;
+		if (item->last == page->lasts[slot])
+			branch->longest[slot] = NULL;
+	} else {
+		return earlier;
+	}
+	return 1;
+}
+
 /* Widen the bounds of the slots that were passed on the way down to a leaf. */
 static inline void
-bt_widen(struct bt_page *page, const uint8_t *path, const struct bt_item *item)
+bt_widen(struct bt_page *page, const uint8_t *path, struct bt_item *item)
 {
-	while ((page = page->parent)) {
-		uint32_t slot = path[page->height];
-		if (page->starts[slot] <= item->start && page->lasts[slot] >= item->last)
-			return;
-		if (page->starts[slot] > item->start)
-			page->starts[slot] = item->start;
-		if (page->lasts[slot] < item->last)
-			page->lasts[slot] = item->last;
-	}
+	while ((page = page->parent) && bt_widen_slot(page, path[page->height], item))
+		;
 }
 
 /* Insert after all equal starts. O(log n). Return 0, or -1 without memory. */
@@ -298,18 +364,6 @@ bt_insert(struct bt *tree, struct bt_item *item)
 }
 
 /* ---- removal ---- */
-
-/* Make the bounds of a slot those of its child; tell whether they changed. */
-static inline int
-bt_refresh(struct bt_page *page, uint32_t slot)
-{
-	const struct bt_page *child = page->slots[slot];
-	uint64_t start = child->starts[0], last = bt_top(child);
-	int changed = page->starts[slot] != start || page->lasts[slot] != last;
-	page->starts[slot] = start;
-	page->lasts[slot] = last;
-	return changed;
-}
 
 /* Move slots between two neighbours until the left one has `want`. */
 static void
@@ -354,6 +408,13 @@ bt_mend(const struct bt *tree, struct bt_page *parent, uint32_t slot)
 	bt_refresh(parent, slot);
 }
 
+/* Whether a slot has the same bounds without an item that was below it. */
+static inline int
+bt_is_inside(const struct bt_page *page, uint32_t slot, const struct bt_item *item)
+{
+	return item->start > page->starts[slot] && item->last < BT_BRANCH(page)->seconds[slot];
+}
+
 /* Remove an item that is in this tree. O(log n); cannot fail. */
 static void
 bt_remove(struct bt *tree, struct bt_item *item)
@@ -366,10 +427,26 @@ bt_remove(struct bt *tree, struct bt_item *item)
 		uint32_t slot = bt_slot_of(parent, page);
 		if (page->count < tree->minimum)
 			bt_mend(tree, parent, slot);
-		else if (!bt_refresh(parent, slot))
+		else if (bt_is_inside(parent, slot, item) || !bt_refresh(parent, slot))
 			return;
 	}
 	bt_shrink(tree);
+}
+
+/* Put an item in a slot of a leaf, in place of one with the same bounds. */
+static inline void
+bt_replace(struct bt_page *leaf, uint32_t slot, struct bt_item *item)
+{
+	struct bt_page *page = leaf, *parent;
+	void *old = leaf->slots[slot];
+	leaf->slots[slot] = item;
+	item->leaf = leaf;
+	for (; (parent = page->parent); page = parent) {
+		void **longest = &BT_BRANCH(parent)->longest[bt_slot_of(parent, page)];
+		if (*longest != old)
+			return;
+		*longest = item;
+	}
 }
 
 #endif

@@ -29,8 +29,7 @@ static void
 bt_fill_slot(struct bt_page *page, void *below)
 {
 	if (page->height) {
-		const struct bt_page *child = below;
-		bt_set(page, page->count++, child->starts[0], bt_top(child), below);
+		bt_put_child(page, page->count, below);
 	} else {
 		const struct bt_item *item = below;
 		bt_set(page, page->count++, item->start, item->last, below);
@@ -163,10 +162,15 @@ bt_check_page(const struct bt *tree, const struct bt_page *page, size_t *items)
 				return "a child knows its parent";
 			if (child->height + 1 != page->height)
 				return "all leaves are equally deep";
-			if (page->starts[i] != child->starts[0])
+			struct bt_bounds of = bt_bounds(child);
+			if (page->starts[i] != of.start)
 				return "a start is the first start below";
-			if (page->lasts[i] != bt_top(child))
+			if (page->lasts[i] != of.last)
 				return "a last is the greatest last below";
+			if (BT_BRANCH(page)->seconds[i] != of.second)
+				return "a second is the second greatest last below";
+			if (BT_BRANCH(page)->longest[i] != of.longest)
+				return "`longest` is the only item with the greatest last below";
 			if (i + 1 < page->count &&
 			    child->starts[child->count - 1] > page->starts[i + 1])
 				return "starts ascend";

@@ -26,7 +26,6 @@ struct bt_found {
 	void **items;
 	size_t count, room;
 	void **stack;            /* where `items` points at first; not freed */
-	struct bt_visits visits;
 };
 
 static inline int
@@ -46,40 +45,187 @@ bt_reserve(struct bt_found *found)
 	return 0;
 }
 
-/* The slots of a page that start at `last` or before; `inner`: all of them do. */
-static inline uint32_t
-bt_prefix(const struct bt_page *page, uint64_t last, int inner)
+/* ---- the walk that the searches share ---- */
+
+#if defined(__GNUC__)
+#define BT_INLINE static inline __attribute__((always_inline))
+#else
+#define BT_INLINE static inline
+#endif
+
+BT_INLINE uint32_t
+bt_lowest(uint64_t slots)
 {
-	if (inner)
-		return page->count;
-	return bt_upper(page->starts, page->count, last);
+#if defined(__GNUC__)
+	return (uint32_t)__builtin_ctzll(slots);
+#else
+	uint32_t slot = 0;
+	while (!(slots >> slot & 1))
+		slot++;
+	return slot;
+#endif
 }
+
+/*
+ * The slots with keys <= key (or < key), bit i for slot i, in a whole page: slots not in
+ * use give any bit. No branch depends on a key, so none is mispredicted. Of the two loops
+ * one becomes vector instructions, the other is shorter where there are none for 64 bits.
+ */
+BT_INLINE uint64_t
+bt_slots_to(const uint64_t *keys, uint64_t key, int inclusive, int vectors)
+{
+	uint64_t slots = 0;
+	for (uint64_t i = 0; vectors && i < BT_PAGE; i++)
+		slots |= (uint64_t)(inclusive ? keys[i] <= key : keys[i] < key) << i;
+	for (uint32_t group = 0; !vectors && group < BT_PAGE; group += 8) {
+		uint32_t some = 0;
+		for (uint32_t i = 8; i-- > 0;)
+			some += some + (inclusive ? keys[group + i] <= key : keys[group + i] < key);
+		slots |= (uint64_t)some << group;
+	}
+	return slots;
+}
+
+/* A page and those of its slots that are still to be entered. */
+struct bt_place {
+	const struct bt_page *page;
+	uint64_t slots;
+	uint32_t stop; /* past the last slot that starts in time, and beyond if none is later */
+};
+
+struct bt_walk {
+	uint64_t start, last;
+	int vectors;
+	struct bt_visits visits;
+	struct bt_place at;
+	uint32_t depth;
+	struct bt_place above[BT_HEIGHT]; /* places to go back to */
+};
+
+/* What a step of the walk found: slots of a leaf; or, without a leaf, one item. */
+struct bt_run {
+	const struct bt_page *leaf;
+	uint64_t slots;
+	struct bt_item *item;
+};
+
+/* Look at a page; `inner`: all of it starts in time. */
+BT_INLINE void
+bt_enter(struct bt_walk *walk, const struct bt_page *page, int inner)
+{
+	uint64_t later = (uint64_t)1 << page->count;
+	if (!inner)
+		later |= ~bt_slots_to(page->starts, walk->last, 1, walk->vectors);
+	uint64_t over = bt_slots_to(page->lasts, walk->start, 0, walk->vectors);
+	uint32_t stop = bt_lowest(later);
+	walk->at.page = page;
+	walk->at.slots = ~later & (later - 1) & ~over;
+	walk->at.stop = inner ? BT_PAGE + 1 : stop;
+	walk->visits.pages++;
+	walk->visits.entries += stop;
+}
+
+BT_INLINE void
+bt_walk_begin(struct bt_walk *walk, const struct bt *tree, uint64_t start, uint64_t last,
+	      int vectors)
+{
+	walk->start = start;
+	walk->last = last;
+	walk->vectors = vectors;
+	walk->visits = (struct bt_visits){0, 0};
+	walk->at.slots = 0;
+	walk->depth = 0;
+	if (tree->root)
+		bt_enter(walk, tree->root, 0);
+}
+
+/*
+ * Find the next of what overlaps, in order. Return 0 when there is nothing more. A slot
+ * of which only the longest item reaches the start is answered here, without a descent.
+ */
+BT_INLINE int
+bt_step(struct bt_walk *walk, struct bt_run *run)
+{
+	for (;;) {
+		if (!walk->at.slots) {
+			if (!walk->depth)
+				return 0;
+			walk->at = walk->above[--walk->depth];
+		}
+		const struct bt_page *page = walk->at.page;
+		if (!page->height) {
+			*run = (struct bt_run){page, walk->at.slots, NULL};
+			walk->at.slots = 0;
+			return 1;
+		}
+		uint32_t slot = bt_lowest(walk->at.slots);
+		int inner = slot + 1 < walk->at.stop;
+		walk->at.slots &= walk->at.slots - 1;
+		void *longest = BT_BRANCH(page)->longest[slot];
+		if (BT_BRANCH(page)->seconds[slot] >= walk->start || bt_is_unmade(longest)) {
+			if (walk->at.slots)
+				walk->above[walk->depth++] = walk->at;
+			bt_enter(walk, page->slots[slot], inner);
+		} else if (inner || ((struct bt_item *)longest)->start <= walk->last) {
+			*run = (struct bt_run){NULL, 0, longest};
+			return 1;
+		}
+	}
+}
+
+/* Copy what a step found; neighbours, the common case, all at once. */
+BT_INLINE void **
+bt_copy_run(const struct bt_run *run, void **to)
+{
+	uint64_t slots = run->slots, past = slots + (slots & (0 - slots));
+	if (!run->leaf) {
+		*to++ = run->item;
+	} else if (!(slots & past)) {
+		uint32_t from = bt_lowest(slots), count = bt_lowest(past) - from;
+		memcpy(to, run->leaf->slots + from, count * sizeof *to);
+		to += count;
+	} else {
+		for (; slots; slots &= slots - 1)
+			*to++ = run->leaf->slots[bt_lowest(slots)];
+	}
+	return to;
+}
+
+BT_INLINE int
+bt_collect_with(const struct bt *tree, uint64_t start, uint64_t last, struct bt_found *found,
+		int vectors)
+{
+	struct bt_walk walk;
+	struct bt_run run;
+	bt_walk_begin(&walk, tree, start, last, vectors);
+	while (bt_step(&walk, &run)) {
+		if (bt_reserve(found))
+			return -1;
+		found->count = (size_t)(bt_copy_run(&run, found->items + found->count) - found->items);
+	}
+	return 0;
+}
+
+#if defined(__GNUC__) && defined(__x86_64__)
+/* Any x86-64 can run the rest; these instructions save a third of a search for one answer. */
+#define BT_HAS_AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"))
+__attribute__((target("avx2,bmi"))) static int
+bt_collect_avx2(const struct bt *tree, uint64_t start, uint64_t last, struct bt_found *found)
+{
+	return bt_collect_with(tree, start, last, found, 1);
+}
+#else
+#define BT_HAS_AVX2 0
+#define bt_collect_avx2 bt_collect
+#endif
 
 /* Collect what overlaps [start, last], in order. Return 0, or -1 without memory. */
 static int
-bt_collect(const struct bt_page *page, uint64_t start, uint64_t last, int inner,
-	   struct bt_found *found)
+bt_collect(const struct bt *tree, uint64_t start, uint64_t last, struct bt_found *found)
 {
-	uint32_t stop = bt_prefix(page, last, inner);
-	found->visits.pages++;
-	found->visits.entries += stop;
-	if (page->height) {
-		for (uint32_t i = 0; i < stop; i++)
-			if (page->lasts[i] >= start &&
-			    bt_collect(page->slots[i], start, last, inner || i + 1 < stop, found))
-				return -1;
-		return 0;
-	}
-	if (bt_reserve(found))
-		return -1;
-	/* Store each item, keep it only if it ends late enough: no branch to mispredict. */
-	void **end = found->items + found->count;
-	for (uint32_t i = 0; i < stop; i++) {
-		*end = page->slots[i];
-		end += page->lasts[i] >= start;
-	}
-	found->count = (size_t)(end - found->items);
-	return 0;
+	if (BT_HAS_AVX2)
+		return bt_collect_avx2(tree, start, last, found);
+	return bt_collect_with(tree, start, last, found, 0);
 }
 
 /* Whether an item that was found is not made yet. */
@@ -92,21 +238,38 @@ bt_any_unmade(const struct bt_found *found)
 	return any & 1;
 }
 
+static inline size_t
+bt_population(uint64_t slots)
+{
+	slots -= slots >> 1 & 0x5555555555555555u;
+	slots = (slots & 0x3333333333333333u) + (slots >> 2 & 0x3333333333333333u);
+	slots = (slots + (slots >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+	return (size_t)(slots * 0x0101010101010101u >> 56);
+}
+
 /* Count what overlaps [start, last]. */
 static size_t
-bt_count(const struct bt_page *page, uint64_t start, uint64_t last, int inner)
+bt_count(const struct bt *tree, uint64_t start, uint64_t last)
 {
-	uint32_t stop = bt_prefix(page, last, inner);
+	struct bt_walk walk;
+	struct bt_run run;
 	size_t count = 0;
-	if (!page->height) {
-		for (uint32_t i = 0; i < stop; i++)
-			count += page->lasts[i] >= start;
-		return count;
-	}
-	for (uint32_t i = 0; i < stop; i++)
-		if (page->lasts[i] >= start)
-			count += bt_count(page->slots[i], start, last, inner || i + 1 < stop);
+	bt_walk_begin(&walk, tree, start, last, 0);
+	while (bt_step(&walk, &run))
+		count += run.leaf ? bt_population(run.slots) : 1;
 	return count;
+}
+
+/* Count the pages and entries that a search reads. */
+static inline struct bt_visits
+bt_visits(const struct bt *tree, uint64_t start, uint64_t last)
+{
+	struct bt_walk walk;
+	struct bt_run run;
+	bt_walk_begin(&walk, tree, start, last, 0);
+	while (bt_step(&walk, &run))
+		;
+	return walk.visits;
 }
 
 /*

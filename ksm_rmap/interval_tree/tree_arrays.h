@@ -323,7 +323,7 @@ bounds_array(Tree *self, const uint64_t *bounds, size_t count)
 static int
 columns_copy(const Tree *self, uint64_t *bounds, struct bt_found *values)
 {
-	if (!bounds || bt_collect(self->bt.root, 0, UINT64_MAX, 0, values))
+	if (!bounds || bt_collect(&self->bt, 0, UINT64_MAX, values))
 		return -1;
 	bt_copy_bounds(self->bt.root, 1, bt_copy_bounds(self->bt.root, 0, bounds));
 	for (size_t i = 0; i < values->count; i++)

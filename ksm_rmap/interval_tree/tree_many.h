@@ -161,7 +161,7 @@ load_all(Tree *self, void **made, size_t count)
 	struct bt_page *root = self->bt.root;
 	size_t i = 0, j = 0, size = self->bt.size + count;
 	void **items = BT_MALLOC((size + 1) * sizeof *items);
-	int failed = !items || (root && bt_collect(root, 0, UINT64_MAX, 0, &old)) ||
+	int failed = !items || bt_collect(&self->bt, 0, UINT64_MAX, &old) ||
 		     (self->unmade && found_make(self, 0, UINT64_MAX, &old));
 	if (!failed) {
 		for (size_t k = 0; k < size; k++) {

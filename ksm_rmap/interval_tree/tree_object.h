@@ -44,9 +44,8 @@ leaf_make(Tree *self, struct bt_page *leaf)
 		Py_XDECREF(number);
 		if (!made)
 			return -1;
-		made->item.leaf = leaf;
 		OWN(made, self);
-		leaf->slots[i] = &made->item;
+		bt_replace(leaf, i, &made->item);
 		self->unmade--;
 	}
 	return 0;
@@ -89,7 +88,7 @@ interval_or_none(Tree *self, const struct bt_cursor *cursor)
 }
 
 #define FOUND_ROOM 128
-#define FOUND_INIT(stack) {stack, 0, FOUND_ROOM, stack, {0, 0}}
+#define FOUND_INIT(stack) {stack, 0, FOUND_ROOM, stack}
 
 /*
  * Collect what overlaps and take a reference to each interval, for from then on Python
@@ -98,7 +97,7 @@ interval_or_none(Tree *self, const struct bt_cursor *cursor)
 static int
 found_fill(Tree *self, uint64_t start, uint64_t last, struct bt_found *found)
 {
-	if (self->bt.root && bt_collect(self->bt.root, start, last, 0, found))
+	if (bt_collect(&self->bt, start, last, found))
 		return -1;
 	if (self->unmade && bt_any_unmade(found) && found_make(self, start, last, found))
 		return -1;
@@ -204,7 +203,7 @@ tree_count_overlap(Tree *self, PyObject *const *args, Py_ssize_t nargs, PyObject
 	if (span_args(args, nargs, kwnames, &start, &last))
 		return NULL;
 	LOCK(self);
-	count = self->bt.root ? bt_count(self->bt.root, start, last, 0) : 0;
+	count = bt_count(&self->bt, start, last);
 	UNLOCK();
 	return PyLong_FromSize_t(count);
 }
@@ -245,21 +244,13 @@ static PyObject *
 tree_visited(Tree *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
 	uint64_t start, last;
-	void *stack[FOUND_ROOM];
-	struct bt_found found = FOUND_INIT(stack);
-	int failed = 0;
+	struct bt_visits visits;
 	if (span_args(args, nargs, kwnames, &start, &last))
 		return NULL;
 	LOCK(self);
-	if (self->bt.root)
-		failed = bt_collect(self->bt.root, start, last, 0, &found);
+	visits = bt_visits(&self->bt, start, last);
 	UNLOCK();
-	if (failed)
-		return no_memory(&found);
-	if (found.items != stack)
-		BT_FREE(found.items);
-	return Py_BuildValue("nn", (Py_ssize_t)found.visits.pages,
-			     (Py_ssize_t)found.visits.entries);
+	return Py_BuildValue("nn", (Py_ssize_t)visits.pages, (Py_ssize_t)visits.entries);
 }
 
 /* ---- changes ---- */
@@ -366,8 +357,7 @@ static void
 put_in_place_of(Tree *self, Interval *old, Interval *new)
 {
 	struct bt_page *leaf = old->item.leaf;
-	leaf->slots[bt_slot_of(leaf, &old->item)] = &new->item;
-	new->item.leaf = leaf;
+	bt_replace(leaf, bt_slot_of(leaf, &old->item), &new->item);
 	old->item.leaf = NULL;
 	orphan(self, old);
 	adopt(self, new);

@@ -31,6 +31,15 @@ class CPage(ctypes.Structure):
     )
 
 
+class CBranch(CPage):
+    """``struct bt_branch`` of btree.h."""
+
+    _fields_ = (  # type: ignore[assignment] # added to those of a page
+        ("seconds", ctypes.c_uint64 * PAGE),
+        ("longest", ctypes.c_void_p * PAGE),
+    )
+
+
 class CTree(ctypes.Structure):
     """The beginning of ``Tree`` of tree_object.h."""
 
@@ -57,7 +66,7 @@ class CView:
 
     def __init__(self, tree: Any) -> None:  # noqa: ANN401
         self.tree = CTree.from_address(id(tree))
-        self.root = CPage.from_address(address(self.tree.root))
+        self.root = CBranch.from_address(address(self.tree.root))
         self.leaf = CPage.from_address(address(self.root.slots[1]))
         self.saved: list[tuple[Any, bytes]] = []
         for page in (self.tree, self.root, self.leaf):
@@ -88,6 +97,8 @@ C_CLAUSES: dict[str, Callable[[Any], object]] = {
     "all leaves are equally deep": lambda view: setattr(view.root, "height", 2),
     "a start is the first start": lambda view: view.root.starts.__setitem__(1, 35),
     "a last is the greatest last": lambda view: view.root.lasts.__setitem__(1, 10**6),
+    "a second is the second": lambda view: view.root.seconds.__setitem__(1, 0),
+    "`longest` is the only": lambda view: view.root.longest.__setitem__(1, None),
     "an item knows its leaf": lambda view: view.item.__setitem__(2, 0),
     "a leaf has the bounds": c_move_leaf_bound,
     "start <= last": c_wrong_item,
@@ -137,6 +148,8 @@ PURE_CLAUSES: dict[str, Callable[[Any], object]] = {
     "all leaves are equally deep": lambda tree: setattr(tree._root, "height", 2),
     "a start is the first start": lambda tree: tree._root.starts.__setitem__(1, 35),
     "a last is the greatest last": lambda tree: tree._root.lasts.__setitem__(1, 10**6),
+    "a second is the second": lambda tree: tree._root.seconds.__setitem__(1, 0),
+    "`longest` is the only": lambda tree: tree._root.longest.__setitem__(1, None),
     "an item knows its leaf": lambda tree: setattr(leaf(tree).slots[0], "_leaf", None),
     "a leaf has the bounds": lambda tree: leaf(tree).lasts.__setitem__(0, 10**6),
     "start <= last": pure_wrong_item,

@@ -218,12 +218,12 @@ BUGS: dict[str, Bug] = {
     ),
     "an interval that was made goes to another slot": (
         "tree_object.h",
-        "leaf->slots[i] = &made->item;",
-        "leaf->slots[0] = &made->item;",
+        "bt_replace(leaf, i, &made->item);",
+        "bt_replace(leaf, 0, &made->item);",
     ),
     "an interval that was made does not know its leaf": (
-        "tree_object.h",
-        "\t\tmade->item.leaf = leaf;\n",
+        "btree.h",
+        "\titem->leaf = leaf;\n",
         "",
     ),
     "the slot after the cursor": (

@@ -26,6 +26,8 @@ MAX = 2**64 - 1
 #: Few points, so that intervals meet; and the ends of the range of bounds.
 points = st.integers(0, 12) | st.sampled_from([0, 2**63 - 1, 2**63, MAX - 1, MAX])
 spans = st.tuples(points, points).map(sorted)
+#: Narrow ranges where ``insert_run`` puts intervals and leaves gaps.
+gaps = st.integers(95, 140).map(lambda at: [at, at + 1])
 #: Values that the collector tracks and values that it does not.
 values = st.sampled_from(["a", 1, None]) | st.lists(st.integers(0, 1), max_size=1)
 
@@ -86,7 +88,7 @@ class Machine(RuleBasedStateMachine):
         for interval in made:
             self.place(interval)
 
-    @rule(span=spans)
+    @rule(span=spans | gaps)
     def search(self, span: list[int]) -> None:
         low, high = span
         wanted = [iv for iv in self.model if iv.start <= high and iv.last >= low]
@@ -142,8 +144,8 @@ def test_the_machine_finds_nothing(form: Any) -> None:  # noqa: ANN401
 C_BUGS = {
     "split loses the greatest last": (
         "btree.h",
-        "parent->lasts[slot] = bt_top(left);",
-        "parent->lasts[slot] = left->lasts[0];",
+        "bt_refresh(parent, slot);\n\tbt_put_child",
+        "bt_put_child",
     ),
     "split forgets to tell the moved": ("btree.h", "bt_adopt(right, 0, right->count);", ";"),
     "merge forgets to tell the moved": ("btree.h", "bt_adopt(left, had, want);", ";"),
@@ -160,12 +162,12 @@ C_BUGS = {
     ),
     "insertion widens no maximum": (
         "btree.h",
-        "if (page->lasts[slot] < item->last)\n\t\t\tpage->lasts[slot] = item->last;",
+        "page->lasts[slot] = item->last;",
         ";",
     ),
     "removal leaves the maximum": (
         "btree.h",
-        "else if (!bt_refresh(parent, slot))",
+        "else if (bt_is_inside(parent, slot, item) || !bt_refresh(parent, slot))",
         "else",
     ),
     "equal starts go left": (
@@ -180,8 +182,19 @@ C_BUGS = {
     ),
     "a search stops one slot early": (
         "btree_search.h",
-        "return bt_upper(page->starts, page->count, last);",
-        "return bt_upper(page->starts, page->count, last ? last - 1 : 0);",
+        "bt_slots_to(page->starts, walk->last, 1, walk->vectors)",
+        "bt_slots_to(page->starts, walk->last, 0, walk->vectors)",
+    ),
+    "one of several is the longest": (
+        "btree.h",
+        "if (item->last == page->lasts[slot])\n\t\t\tbranch->longest[slot] = NULL;",
+        ";",
+    ),
+    "replacement leaves the longest": ("btree.h", "*longest = item;", ";"),
+    "a lone answer may start too late": (
+        "btree_search.h",
+        "else if (inner || ((struct bt_item *)longest)->start <= walk->last)",
+        "else",
     ),
 }
 
@@ -189,13 +202,13 @@ C_BUGS = {
 PURE_BUGS = {
     "split loses the greatest last": (
         "_pages.py",
-        "parent.lasts[slot] = max(left.lasts)",
-        "parent.lasts[slot] = left.lasts[0]",
+        "    parent.refresh(slot)\n    parent.put_child",
+        "    parent.put_child",
     ),
     "split forgets to tell the moved": (
         "_pages.py",
-        "    adopt(right)\n    right.parent",
-        "    right.parent",
+        "    adopt(right)\n    parent.refresh",
+        "    parent.refresh",
     ),
     "merge forgets to tell the moved": ("_pages.py", "    adopt(left)\n", ""),
     "merge keeps old bounds": (
@@ -206,13 +219,13 @@ PURE_BUGS = {
     "borrow keeps old bounds": ("_pages.py", "        parent.refresh(slot + 1)\n", ""),
     "borrow moves one too few": (
         "_pages.py",
-        "right.slots = slots[:want], slots[want:]",
-        "right.slots = slots[:want], slots[want:][::-1]",
+        "both[:want], both[want:]",
+        "both[:want], both[want:][::-1]",
     ),
     "insertion widens no maximum": (
         "_pages.py",
-        "        page.lasts[slot] = max(page.lasts[slot], last)\n",
-        "",
+        "            page.widen(slot, interval)\n",
+        "            pass\n",
     ),
     "removal leaves the maximum": (
         "_pages.py",
@@ -221,18 +234,33 @@ PURE_BUGS = {
     ),
     "equal starts go left": (
         "_pure.py",
-        "leaf.put(bisect_right(leaf.starts, start)",
-        "leaf.put(bisect_left(leaf.starts, start)",
+        "leaf.put(bisect_right(leaf.starts, made._start)",
+        "leaf.put(bisect_left(leaf.starts, made._start)",
     ),
     "bounds compare as signed": (
         "_pages.py",
-        "stop = bisect_right(starts, last)",
-        "stop = bisect_right(starts, last if last < 2**63 else last - 2**64)",
+        "stop = bisect_right(page.starts, last)",
+        "stop = bisect_right(page.starts, last if last < 2**63 else last - 2**64)",
     ),
     "a search stops one slot early": (
         "_pages.py",
-        "stop = bisect_right(starts, last)",
-        "stop = bisect_left(starts, last)",
+        "stop = bisect_right(page.starts, last)",
+        "stop = bisect_left(page.starts, last)",
+    ),
+    "one of several is the longest": (
+        "_pages.py",
+        "                self.longest[slot] = None\n",
+        "                pass\n",
+    ),
+    "replacement leaves the longest": (
+        "_pages.py",
+        "        parent.longest[slot] = interval\n",
+        "",
+    ),
+    "a lone answer may start too late": (
+        "_pages.py",
+        "(seconds[at] >= start or longest[at]._start <= last)",
+        "True",
     ),
 }
 
