@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ksm_rmap import walks
 from ksm_rmap.check.actions import KINDS, Enabled, Scope
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model._sorted_map import SortedMap
-from ksm_rmap.model.state import Mapping, PteKind, State
+from ksm_rmap.model.state import (
+    AnonVma,
+    Folio,
+    ItemState,
+    Mapping,
+    Mm,
+    Pte,
+    PteKind,
+    RmapItem,
+    State,
+    SwapSlot,
+    Vma,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +30,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model.rules import Rules
 
 FULL = walks.get("full")
+FLAGS = True, False
 SCOPE = Scope(3, 4, 2, tuple(kind for kind in KINDS if kind != "hold"))
 """Without pins, which keep folios that the string leaves out."""
 
@@ -34,6 +48,53 @@ def wandered(
         state = call.apply(state, FULL)
         born = max(born, *state.mms)
         yield state, born
+
+
+def alike(count: int) -> Iterator[State]:
+    """Yield states of processes that look alike, one page each, linked in every way to two folios.
+
+    Which order gives the least string is told by names only.
+    """
+    for targets in product((1, 2), repeat=count):
+        mms = [
+            (7 * at, Mm(ptes=SortedMap([(3, Pte(PteKind.PRESENT, target))])))
+            for at, target in enumerate(targets)
+        ]
+        folios = [(n, Folio(Mapping.ANON, 0, 3, 1, exclusive=True, content=5 - n)) for n in (1, 2)]
+        yield State(mms=SortedMap(mms), folios=SortedMap(folios))
+
+
+def thrown(rng: random.Random) -> State:
+    """Return a state of two or three processes of which every field was thrown.
+
+    No call leads there: they differ in what real ones seldom differ in.
+    """
+
+    def process(number: int) -> tuple[int, Mm]:
+        vmas = [
+            (at, Vma(number, at, at + one(1, 2), one(0, 1), one(1, 3), one(1, 2), chain()))
+            for at in range(2)
+        ]
+        ptes = [(at, Pte(one(*PteKind), one(1, 2), one(*FLAGS))) for at in range(one(1, 2))]
+        items = [(at, RmapItem(number, at, ItemState.LOOSE, one(None, 1, 2))) for at in pages()]
+        return number, Mm(SortedMap(vmas), SortedMap(ptes), SortedMap(items))
+
+    def one(*values: Any) -> Any:  # noqa: ANN401
+        return rng.choice(values)
+
+    def chain() -> tuple[int, ...]:
+        return one((1,), (1, 2), (2, 1))  # type: ignore[no-any-return]
+
+    def pages() -> list[int]:
+        return rng.sample(range(3), one(0, 1))
+
+    folio = Folio(Mapping.ANON, 1, 0, 1, exclusive=True, content=1)
+    return State(
+        mms=SortedMap(map(process, rng.sample(range(9), one(2, 2, 3)))),
+        anon_vmas=SortedMap([(1, AnonVma(1, 1)), (2, AnonVma(1, 1))]),
+        folios=SortedMap([(1, folio), (2, folio._replace(content=2))]),
+        slots=SortedMap([(1, SwapSlot(1, 1)), (2, SwapSlot(1, 2))]),
+    )
 
 
 class Renamed:
