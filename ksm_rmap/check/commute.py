@@ -1,0 +1,285 @@
+"""Which calls of a state commute: of two orders that lead to one state, a search needs one.
+
+No analogue in the kernel. Let calls a and b be enabled in a state u, and let neither touch what
+the other reads or changes. Then u a b and u b a are one state. If b has the lesser label, the
+search makes b in u and then a, but not b after a: in the state s = u a, b is *asleep*.
+
+Why no state is lost: b is asleep in s only because of a step a that leads to s from a state u of
+the level before; u b is known by the time s is expanded, and a leads from it to s b. If a is
+asleep there, then because of a step with a label greater still; labels are finitely many, so some
+step to s b is made. This holds for each step to s alone: what several of them put to sleep may be
+put together. `tests/check/test_commute.py` tries all pairs in all states of small scopes.
+
+Rules of this module:
+
+1. A label is what a call does at which pages. It has no process and no content in it, because
+   those change their names from state to state. Calls with one label never put each other to
+   sleep.
+2. What a call touches within its process follows from the VMAs there, and is computed once for
+   each arrangement of VMAs. What calls of two processes can both touch is a folio that is mapped
+   twice, and ksmd's list of processes.
+3. Calls that are not known here touch everything. So does every call while anything is in swap,
+   under migration or held, or while a process merges all it has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ksm_rmap.check.actions import Enabled
+from ksm_rmap.check.alphabet import Alphabet, Label
+from ksm_rmap.check.menu import known_contents
+from ksm_rmap.model.state import PteKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ksm_rmap.check.menu import Menu
+    from ksm_rmap.model.calls import Call
+    from ksm_rmap.model.state import Mm, State, Vma
+
+__all__ = ("Choice", "Choices")
+
+LAYOUT = ("move", "unmergeable", "mergeable", "munmap", "mmap", "write")
+"""Kinds of calls that follow from the VMAs of one process. Of two calls that commute the one whose
+kind comes first is put to sleep: so the dearest come first."""
+EXIT = "exit"
+"""The other kind of which it is known what it touches: all that its process has."""
+SIGNS = frozenset({"mm", "start", "pages", "to", "content", "advice"})
+"""Arguments of the calls of which it is known what they touch: one with others is not known."""
+LOUD = frozenset({"hold", "merge_any", "migrate_begin", "reclaim", "swap_out"})
+"""Kinds of calls after which every call may touch everything."""
+
+
+_VMA, _INDEX, _ENTRY = 1, 2, 4
+_ALL = 7
+"""Parts of a page: extent and flags of its VMA; its index and anon_vma; its page-table entry."""
+
+
+class Choice(NamedTuple):
+    """A call that a state enables."""
+
+    kind: str
+    call: Call
+    bit: int = 0
+    """The bit that stands for the call; 0: it never sleeps."""
+    sleepers: int = 0
+    """The bits of the calls that it puts to sleep where they are enabled."""
+
+
+class _Touched(NamedTuple):
+    """What a call touches within its process: bits of pages, then of page-table entries."""
+
+    reads: int
+    changes: int
+
+    def clashes(self, other: _Touched) -> bool:
+        """Whether one changes what the other reads or changes."""
+        return bool(self.changes & (other.reads | other.changes) or other.changes & self.reads)
+
+
+class _Known(NamedTuple):
+    """A call that follows from the VMAs of one process; without a label it touches everything."""
+
+    kind: str
+    call: Call
+    label: Label | None = None
+    bit: int = 0
+    touched: _Touched = _Touched(0, 0)
+
+    def choice(self, known: Iterable[_Known], alphabet: Alphabet, others: int) -> Choice:
+        """Return this one of the `known` calls of a process; it may put `others` to sleep."""
+        if self.label is None:
+            return Choice(self.kind, self.call)
+        for other in known:
+            if other.touched.clashes(self.touched):
+                others &= ~other.bit
+        return Choice(self.kind, self.call, self.bit, others & alphabet.before(self.label))
+
+
+class _Layout(NamedTuple):
+    """What follows from the VMAs of one process."""
+
+    choices: tuple[Choice, ...]
+    mapped: tuple[int, ...]
+    """For each page the bits of the calls that touch the folio that is mapped there."""
+    merged: tuple[int, ...]
+    """The bits of those that do so only if it is a KSM folio."""
+    enter: int
+    """The bits of the calls that make the process known to ksmd."""
+
+
+class Choices:
+    """The calls that states enable in the scope of `menu`, with what each puts to sleep."""
+
+    def __init__(self, menu: Menu) -> None:
+        self.menu = menu
+        self._layout_kinds = tuple(kind for kind in LAYOUT if kind in menu.kinds)
+        self._other_kinds = tuple(kind for kind in menu.kinds if kind not in LAYOUT)
+        self._always_quiet = LOUD.isdisjoint(menu.kinds)
+        self._layouts: dict[tuple[Any, ...], _Layout] = {}
+        self.alphabet = Alphabet(menu, (EXIT, *self._layout_kinds))
+
+    def of(self, state: State) -> tuple[list[Choice], int]:
+        """Return what `state` enables, and the bits of all of it; O(calls).
+
+        `state` was made by `ksm_rmap.check.restore`: its names are 0, 1, ...
+        """
+        if not (self._always_quiet or _quiet(state)):
+            return [Choice(kind, call) for kind, call in self.menu.calls(state)], 0
+        contents = known_contents(state)
+        living = [(number, mm) for number, mm in state.mms.pairs() if mm.alive]
+        layouts = [self._layout(number, mm, state, contents) for number, mm in living]
+        choices = [choice for layout in layouts for choice in layout.choices]
+        choices += [self._other(*entry) for entry in self.menu.calls(state, 0, self._other_kinds)]
+        enabled = 0
+        for choice in choices:
+            enabled |= choice.bit
+        for group in self._groups(state, living, layouts):
+            choices = [
+                c._replace(sleepers=c.sleepers & ~group) if c.bit & group else c for c in choices
+            ]
+        return choices, enabled
+
+    def _other(self, kind: str, call: Call) -> Choice:
+        """Return a call that does not follow from the VMAs of one process."""
+        if kind != EXIT:
+            return Choice(kind, call)
+        return Choice(kind, call, self._exit(dict(call.args)["mm"]))  # no label is less
+
+    def _exit(self, process: Any) -> int:  # noqa: ANN401 - the argument of a call
+        return self.alphabet.bit(Label(EXIT), process)
+
+    def _groups(
+        self, state: State, living: Sequence[tuple[int, Mm]], layouts: Sequence[_Layout]
+    ) -> list[int]:
+        """Return sets of calls of which no two commute, for reasons that no layout has."""
+        ksmd = 0
+        folios: dict[int, int] = {}
+        for (number, mm), layout in zip(living, layouts, strict=True):
+            leave = self._exit(number)
+            ksmd |= leave if number in state.ksmd.slots else layout.enter
+            for page, pte in mm.ptes.pairs(0, self.menu.pages):
+                if pte.kind is PteKind.PRESENT and state.folios[pte.target].mapcount > 1:
+                    touching = leave | layout.mapped[page]
+                    if state.folios[pte.target].ksm:
+                        touching |= layout.merged[page]
+                    folios[pte.target] = folios.get(pte.target, 0) | touching
+        return [group for group in (ksmd, *folios.values()) if group & (group - 1)]  # two at least
+
+    def _layout(self, number: int, mm: Mm, state: State, contents: int) -> _Layout:
+        """Return what follows from the VMAs of one process, computed when first seen."""
+        key = (number, contents, tuple([_outside(vma) for vma in mm.vmas.columns()[1]]))
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = self._layouts[key] = self._new_layout(number, state)
+        return layout
+
+    def _new_layout(self, number: int, state: State) -> _Layout:
+        cover = Enabled(state, self.menu.scope).cover(number)
+        known = [
+            self._known(kind, call, args, cover)
+            for kind, call in self.menu.calls(state, 0, self._layout_kinds)
+            if (args := dict(call.args))["mm"] == number
+        ]
+        others = ~self._exit(number)
+        choices = tuple(k.choice(known, self.alphabet, others) for k in known)
+        pages = [range(page, page + 1) for page in range(self.menu.pages)]
+        return _Layout(
+            choices,
+            tuple(_bits(known, ("munmap", "mmap", "write"), page) for page in pages),
+            tuple(_bits(known, ("move", "unmergeable"), page) for page in pages),
+            _bits(known, ("mergeable",), range(self.menu.pages)),
+        )
+
+    def _known(
+        self, kind: str, call: Call, args: dict[str, Any], cover: Sequence[Vma | None]
+    ) -> _Known:
+        """Return a call with its label and what it touches; without, if it has another form."""
+        if not args.keys() <= SIGNS:
+            return _Known(kind, call)
+        label = Label(kind, args["start"], args["pages"], args.get("to", 0))
+        bit = self.alphabet.bit(label, args["mm"], args.get("content", 0))
+        return _Known(kind, call, label, bit, _touched(label, cover))
+
+
+def _quiet(state: State) -> bool:
+    """Whether calls touch only what they touch as a rule."""
+    return not (
+        state.slots
+        or any(mm.merge_any for mm in state.mms.values_in_order())
+        or any(folio.pins or folio.migrating for folio in state.folios.values_in_order())
+    )
+
+
+def _outside(vma: Vma) -> tuple[int, int, int, bool, int, bool]:
+    """Return what of a VMA decides which calls there are and what they touch."""
+    _, start, end, _, flags, anon_vma, chain, _, file = vma
+    return start, end, flags, anon_vma is None, len(chain), file is None
+
+
+def _touched(label: Label, cover: Sequence[Vma | None]) -> _Touched:
+    """Return what a call touches; O(pages).
+
+    A fault in a VMA without anon_vma gives it one, and looks whether a neighbour has one to lend.
+    A VMA that comes or changes may merge with its neighbours.
+    """
+    start, end = label.start, label.end
+    if label.kind == "munmap":
+        return _Touched(0, _cut(start, end, cover))
+    if label.kind == "write":
+        reads, changes = _span(start, end, _INDEX), _span(start, end, _ENTRY)
+        for vma in cover[start:end]:
+            if vma is not None and vma.anon_vma is None:
+                reads |= _span(vma.start - 1, vma.end + 1, _VMA)
+                changes |= _changed(vma)
+        return _Touched(reads, changes)
+    if label.kind == "move":
+        reads, changes = _joined(label.to, label.to_end, cover)
+        changes |= _span(label.to, label.to_end, _ALL)
+        return _Touched(reads, changes | _cut(start, end, cover))
+    reads, changes = _joined(start, end, cover)
+    if label.kind == "mergeable":
+        return _Touched(reads, changes)
+    return _Touched(reads, changes | _span(start, end, _ALL))
+
+
+def _cut(start: int, end: int, cover: Sequence[Vma | None]) -> int:
+    """Return the bits of `[start, end)`, which is cut out of its VMAs.
+
+    A piece that is new in a split has the links of the other in the opposite order.
+    """
+    changes = _span(start, end, _ALL)
+    for vma in cover[start:end]:
+        if vma is not None and len(vma.chain) > 1 and (vma.start < start or end < vma.end):
+            changes |= _span(vma.start, vma.end, _VMA)
+    return changes
+
+
+def _joined(start: int, end: int, cover: Sequence[Vma | None]) -> _Touched:
+    """Return what is touched where the VMAs of `[start, end)` may merge with their neighbours."""
+    changes = _span(start, end, _VMA)
+    for at in range(max(start - 1, 0), min(end + 1, len(cover))):
+        vma = cover[at]
+        if vma is not None:
+            changes |= _changed(vma)
+    return _Touched(_span(start - 1, end + 1, _VMA), changes)
+
+
+def _changed(vma: Vma) -> int:
+    """Return the bits of a VMA that is changed; one without anon_vma may be given one."""
+    return _span(vma.start, vma.end, _VMA if vma.anon_vma is not None else _VMA | _INDEX)
+
+
+def _span(start: int, end: int, parts: int) -> int:
+    """Return the bits of `parts` of the pages of `[start, end)`; page -1 comes first."""
+    return sum(parts << 3 * (page + 1) for page in range(start, end))
+
+
+def _bits(known: Iterable[_Known], kinds: Sequence[str], pages: range) -> int:
+    """Return the bits of those of the `known` calls that are of `kinds` and about some `pages`."""
+    bits = 0
+    for _, _, label, bit, _ in known:
+        if label and label.kind in kinds and label.start < pages.stop and pages.start < label.end:
+            bits |= bit
+    return bits
