@@ -23,6 +23,7 @@ from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from ksm_rmap.model.letters import KSM_LETTERS, SHARED_LETTERS, folio_letters, vma_letter
 from ksm_rmap.model.state import ItemState, PteKind, VmFlag
 
 if TYPE_CHECKING:
@@ -42,13 +43,10 @@ _ROW = 80
 _EDGE = 8
 """Pages shown at either end of a long VMA, and list entries shown before the gap."""
 
-_VMA_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_KSM_LETTERS = "KLMNOPQRSTUVWXYZABCDEFGHIJ"
-_SHARED_LETTERS = "abcdefghijklnpqrtuvwxy"
 _MARKS = {PteKind.ZERO: "z", PteKind.SWAP: "s", PteKind.MIGRATION: "m"}
 _LEGEND = (
-    (_KSM_LETTERS, "CAPITAL: KSM folio"),
-    (_SHARED_LETTERS, "small: shared folio"),
+    (KSM_LETTERS, "CAPITAL: KSM folio"),
+    (SHARED_LETTERS, "small: shared folio"),
     ("o", "o: folio with one PTE"),
     ("z", "z: zero page"),
     ("s", "s: swap entry"),
@@ -105,15 +103,7 @@ class _Places(NamedTuple):
             for page, pte in mm.ptes.pairs():
                 places[pte.kind][pte.target].append(f"{number}:{page}")
         present = places[PteKind.PRESENT]
-        marks: dict[int, str] = {}
-        ksm = shared = 0
-        for number, folio in state.folios.pairs():
-            if folio.ksm:
-                marks[number] = _KSM_LETTERS[ksm % len(_KSM_LETTERS)]
-                ksm += 1
-            elif len(present[number]) > 1:
-                marks[number] = _SHARED_LETTERS[shared % len(_SHARED_LETTERS)]
-                shared += 1
+        marks = folio_letters(state, lambda number, _: len(present[number]) > 1)
         return cls(present, places[PteKind.MIGRATION], places[PteKind.SWAP], marks)
 
 
@@ -192,7 +182,7 @@ def _process(number: int, mm: Mm, marks: dict[int, str]) -> list[str]:
     starts = list(mm.vmas)
     lines += _elided(
         list(enumerate(mm.vmas.values_in_order())),
-        lambda entry: _wrapped(f"{_letter(*entry)} {_vma(entry[1])}"),
+        lambda entry: _wrapped(f"{vma_letter(*entry)} {_vma(entry[1])}"),
         _positions(starts, special),
     )
     items = list(mm.items.values_in_order())
@@ -207,11 +197,6 @@ def _positions(firsts: Sequence[int], pages: Iterable[int]) -> Iterator[int]:
         if position > last:
             yield position
             last = position
-
-
-def _letter(position: int, vma: Vma) -> str:
-    letter = _VMA_LETTERS[position % len(_VMA_LETTERS)]
-    return letter.lower() if vma.moved else letter
 
 
 def _vma(vma: Vma) -> str:
@@ -256,7 +241,7 @@ def _ruler(mm: Mm, marks: dict[int, str], special: Sequence[int]) -> list[str]:
     """Return rows of pages, each with ruler, VMA letters and PTE marks, and the legend."""
     rows = _rows(_segments(mm))
     kept = _kept_rows(rows, special)
-    letters = {v.start: _letter(n, v) for n, v in enumerate(mm.vmas.values_in_order())}
+    letters = {v.start: vma_letter(n, v) for n, v in enumerate(mm.vmas.values_in_order())}
     lines: list[str] = []
     used: set[str] = set()
     for before, position in zip((-1, *kept), kept, strict=False):

@@ -2,7 +2,7 @@
 
 No analogue in the kernel. Rules of this module:
 
-1. Letters are those of `str(state)`: VMAs A B C in turn, small if moved; KSM folios K L M.
+1. Letters are those of `str(state)` (`ksm_rmap.model.letters`).
 2. A small state is shown whole. Of a large one is shown what KSM, fork or swap has to do with,
    its neighbours and the ends; the rest is counted.
 3. The same state, processes and searches give the same scene.
@@ -14,6 +14,7 @@ from bisect import bisect_right
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ksm_rmap.model.letters import folio_letters, vma_letter
 from ksm_rmap.model.state import PteKind
 from ksm_rmap.report.axis import Axis, axis_of
 from ksm_rmap.report.text import process_of
@@ -41,10 +42,6 @@ _SHARED: Final = 2
 """Entries of a folio that is shared."""
 _FAR: Final = 2**52
 """Indexes beyond are not drawn."""
-
-_VMA_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_KSM_LETTERS: Final = "KLMNOPQRSTUVWXYZABCDEFGHIJ"
-_SHARED_LETTERS: Final = "abcdefghijklnpqrtuvwxy"
 
 
 class Process(NamedTuple):
@@ -137,7 +134,7 @@ def scene_of(
     `names` are those of the processes; `searches` are ranges of indexes to have on the ruler,
     inclusive. O(VMAs + page-table entries).
     """
-    letters = _letters(state)
+    letters = folio_letters(state, lambda _, folio: folio.mapcount >= _SHARED)
     processes, more_processes = _processes(state, names, letters)
     lanes, more_lanes = _lanes(state, processes)
     threads, more_folios = _threads(state, letters)
@@ -158,27 +155,6 @@ def scene_of(
         more_lanes,
         letters,
     )
-
-
-# Letters
-
-
-def _letters(state: State) -> dict[int, str]:
-    letters: dict[int, str] = {}
-    ksm = shared = 0
-    for number, folio in state.folios.pairs():
-        if folio.ksm:
-            letters[number] = _KSM_LETTERS[ksm % len(_KSM_LETTERS)]
-            ksm += 1
-        elif folio.mapcount >= _SHARED:
-            letters[number] = _SHARED_LETTERS[shared % len(_SHARED_LETTERS)]
-            shared += 1
-    return letters
-
-
-def _vma_letter(position: int, vma: Vma) -> str:
-    letter = _VMA_LETTERS[position % len(_VMA_LETTERS)]
-    return letter.lower() if vma.moved else letter
 
 
 # Processes
@@ -216,7 +192,7 @@ def _process(number: int, mm: Mm, name: str, special: Sequence[int]) -> Process:
         for before, after in zip((-1, *kept), (*kept, len(vmas)), strict=True)
         if after > before + 1
     ]
-    lettered = tuple((_vma_letter(at, vmas[at]), vmas[at]) for at in kept)
+    lettered = tuple((vma_letter(at, vmas[at]), vmas[at]) for at in kept)
     pages = {page for _, vma in lettered for page in _of_vma(vma, special)}
     return Process(
         number,
