@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ksm_rmap.report.axis import Axis
 
-__all__ = ("box", "element", "group", "ruler", "text")
+__all__ = ("box", "drawing", "element", "group", "ruler", "text")
 
 Value = str | float | None
 
@@ -32,6 +32,18 @@ def element(tag: str, attributes: Mapping[str, Value], *children: str) -> str:
         return f"<{tag}{written}/>"
     inside = (escape(c, quote=False) if tag == "title" else c for c in children)
     return f"<{tag}{written}>{''.join(inside)}</{tag}>"
+
+
+def drawing(width: float, height: float, title: str, *children: str) -> str:
+    """Return a picture on paper as an SVG element without a style sheet."""
+    size: dict[str, Value] = {"width": width, "height": height}
+    return element(
+        "svg",
+        {"class": "pic", "viewBox": f"0 0 {width} {height}", **size, "role": "img"},
+        element("title", {}, title),
+        element("rect", {"class": "paper", **size}),
+        *children,
+    )
 
 
 def text(x: float, y: float, words: str, classes: str = "") -> str:

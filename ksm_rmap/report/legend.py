@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ksm_rmap.report._elements import box, element, text
+from ksm_rmap.report._elements import box, drawing, element, text
 
 __all__ = ("legend_drawn", "legend_html")
 
@@ -48,20 +48,7 @@ def legend_drawn() -> tuple[str, int]:
     marks = [
         _mark(at // rows * 336 + 8, at % rows * 30 + 6, *mark) for at, mark in enumerate(_MARKS)
     ]
-    drawn = element(
-        "svg",
-        {
-            "class": "pic",
-            "viewBox": f"0 0 {width} {height}",
-            "width": width,
-            "height": height,
-            "role": "img",
-        },
-        element("title", {}, "what the marks mean"),
-        element("rect", {"class": "paper", "width": width, "height": height}),
-        *marks,
-    )
-    return drawn, height
+    return drawing(width, height, "what the marks mean", *marks), height
 
 
 def _mark(x: int, y: int, classes: str, letters: str, words: str) -> str:

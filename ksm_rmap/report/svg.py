@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ksm_rmap.model.state import PteKind
-from ksm_rmap.report._elements import box, element, group, ruler, text
+from ksm_rmap.report._elements import box, drawing, element, group, ruler, text
 from ksm_rmap.report._lanes import bars_height, lane_height, lane_svg, lanes_width
 from ksm_rmap.report._threads import threads_height, threads_svg
 from ksm_rmap.report.axis import CELL
@@ -69,17 +69,10 @@ def picture(scene: Scene, overlay: Overlay | None = None) -> str:
     lanes_top = processes_top + _PROCESS * len(scene.processes) + 16 * bool(scene.more_processes)
     tops = {p.mm: processes_top + _PROCESS * at for at, p in enumerate(scene.processes)}
     lanes, chains, height = _anon_vmas(scene, lanes_top, tops, lit)
-    return element(
-        "svg",
-        {
-            "class": "pic",
-            "viewBox": f"0 0 {width} {height}",
-            "width": width,
-            "height": height,
-            "role": "img",
-        },
-        element("title", {}, "folios, address spaces and anon_vmas"),
-        element("rect", {"class": "paper", "width": width, "height": height}),
+    return drawing(
+        width,
+        height,
+        "folios, address spaces and anon_vmas",
         *ruler(scene.axis, LEFT, processes_top - 3, _PROCESS * len(scene.processes) - 8),
         *_lane_rulers(scene, lanes_top + _HEAD),
         *chains,
