@@ -1,12 +1,21 @@
-"""The random search: how soon a wrong walk is caught."""
+"""The random search: how soon a wrong walk is caught; the string of a state in both forms."""
 
 from __future__ import annotations
 
+import importlib
+import random
 import statistics
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ksm_rmap import walks
 from ksm_rmap.check import check_walk
+from ksm_rmap.check.actions import Scope, enabled
+from ksm_rmap.check.canonical import encode
+from ksm_rmap.check.menu import PLAIN_KINDS
+from ksm_rmap.check.restore import decode
+from ksm_rmap.model.rules import Rules
+from ksm_rmap.model.state import State
 
 if TYPE_CHECKING:
     from ksm_rmap.check import Verdict
@@ -14,6 +23,7 @@ if TYPE_CHECKING:
 SEEDS = 20
 LIMIT = 10.0
 """Seconds that a search may take."""
+SMALL = Scope(2, 4, 2, PLAIN_KINDS)
 
 
 @cache
@@ -84,3 +94,44 @@ class Throughput:
     def track_calls_per_second(self) -> float:
         result = check_walk("counted", against="full", seed=0, seconds=3.0)
         return result.tried / result.seconds
+
+
+class TimeStringSuite:
+    """The strings of 200 states after six calls of the kinds that the explorer makes: both forms.
+
+    Shows what the C form is for: the explorer does nothing as often as this.
+    """
+
+    params = ("_canonical", "_canonical_pure")
+    param_names = ("form",)
+
+    def setup_cache(self) -> list[bytes]:
+        full, strings = walks.get("full"), [encode(State())]
+        for _ in range(6):
+            states = [decode(string, Rules()) for string in strings]
+            after = {encode(c.apply(s, full)) for s in states for c in enabled(s, SMALL)}
+            strings = random.Random(0).sample(sorted(after), min(200, len(after)))
+        return strings
+
+    def setup(self, strings: list[bytes], form: str) -> None:
+        try:
+            self.form = importlib.import_module(f"ksm_rmap.check.{form}")
+        except ImportError as missing:  # asv then skips the parameter
+            raise NotImplementedError from missing
+        self.strings = strings
+        self.states = [decode(string, Rules()) for string in strings]
+
+    def time_encode(self, strings: list[bytes], form: str) -> None:
+        del strings, form
+        for state in self.states:
+            self.form.encode(state)
+
+    def time_named(self, strings: list[bytes], form: str) -> None:
+        del strings, form
+        for state in self.states:
+            self.form.named(state)
+
+    def time_decode(self, strings: list[bytes], form: str) -> None:
+        del form
+        for string in strings:
+            decode(string, Rules())
