@@ -13,8 +13,12 @@ def version() -> str:
 
 
 def version_line() -> str:
-    """Return the version and which form of the interval tree runs."""
-    from ksm_rmap import interval_tree  # noqa: PLC0415 - only for this line
+    """Return the version and which form of each compiled part runs."""
+    # Only for this line.
+    from ksm_rmap import interval_tree  # noqa: PLC0415
+    from ksm_rmap.check import canonical  # noqa: PLC0415
+    from ksm_rmap.model import _sorted_map  # noqa: PLC0415
 
-    form = "C" if interval_tree.COMPILED else "Python"
-    return f"{version()} (interval tree: {form})"
+    parts = {"interval tree": interval_tree, "model": _sorted_map, "explorer": canonical}
+    forms = [f"{name}: {'C' if part.COMPILED else 'Python'}" for name, part in parts.items()]
+    return f"{version()} ({', '.join(forms)})"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model._fault import blocked, copy_folio, unshare
 from ksm_rmap.model._rmap import anon_vma_clone, unlink_anon_vmas
+from ksm_rmap.model._sorted_map import record
 from ksm_rmap.model._vma import Range, merge_new, unmap
 from ksm_rmap.model.events import PteMoved, VmaCopied, VmaMoved, VmaUnfaulted
 from ksm_rmap.model.state import Folio, PteKind, Vma, VmFlag
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model._draft import Draft, MmDraft
 
 
+@record
 class Remap(NamedTuple):
     """`struct vma_remap_struct`: one request, in pages."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ksm_rmap.model._rmap import anon_vma_clone, rekey, unlink_anon_vmas
+from ksm_rmap.model._sorted_map import record
 from ksm_rmap.model.events import VmaChanged, VmaMerged, VmaRemoved, VmaSplit
 from ksm_rmap.model.rules import MergeRule
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model.state import Vma
 
 
+@record
 class Range(NamedTuple):
     """`struct vma_merge_struct`: a range that might join its neighbours."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap.model import ops
+from ksm_rmap.model._sorted_map import record
 
 if TYPE_CHECKING:
     from ksm_rmap.model.state import State
@@ -18,6 +19,7 @@ WALKING = frozenset({"migrate_begin", "migrate_end", "reclaim", "swap_out"})
 """Operations that are given a walk."""
 
 
+@record
 class Call(NamedTuple):
     """One operation with its arguments; `apply` runs it.
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ksm_rmap.interval_tree import FrozenIntervalTree
 from ksm_rmap.model._enum import NamedEnum
-from ksm_rmap.model._sorted_map import SortedMap
+from ksm_rmap.model._sorted_map import SortedMap, frozen_record, record
 from ksm_rmap.model.rules import Rules
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class VmFlag:
     """VM_ACCESS_FLAGS: read, write, execute."""
 
 
+@record
 class Vma(NamedTuple):
     """`struct vm_area_struct`: pages `[start, end)` of one process."""
 
@@ -133,6 +134,7 @@ def linear_page_index(vma: Vma, page: int) -> int:
     return page - vma.start + vma.anon_pgoff
 
 
+@record
 class AnonVma(NamedTuple):
     """`struct anon_vma` with the VMAs that are linked to it."""
 
@@ -158,6 +160,7 @@ class PteKind(NamedEnum):
     MIGRATION = "migration"
 
 
+@record
 class Pte(NamedTuple):
     """A page-table entry that is not none.
 
@@ -186,6 +189,7 @@ class Mapping(NamedEnum):
     """`mapping` is a stable node; `index` is left over and means nothing."""
 
 
+@record
 class Folio(NamedTuple):
     """`struct folio`: one page of anonymous memory."""
 
@@ -210,6 +214,7 @@ class Folio(NamedTuple):
         return self.kind is Mapping.KSM
 
 
+@record
 class SwapSlot(NamedTuple):
     """A slot of the swap area."""
 
@@ -228,6 +233,7 @@ class ItemState(NamedEnum):
     STABLE = "stable"
 
 
+@record
 class RmapItem(NamedTuple):
     """`struct ksm_rmap_item` of `(mm, address)`."""
 
@@ -251,6 +257,7 @@ class RmapItem(NamedTuple):
         return self.mm, self.address
 
 
+@record
 class StableNode(NamedTuple):
     """`struct ksm_stable_node`: one KSM folio and the rmap items that led to it."""
 
@@ -260,6 +267,7 @@ class StableNode(NamedTuple):
     """`hlist` in list order: the item appended last comes first."""
 
 
+@record
 class Mm(NamedTuple):
     """`struct mm_struct`: one process."""
 
@@ -275,6 +283,7 @@ class Mm(NamedTuple):
     """False after exit, while ksmd has not freed the items yet (`ksm_test_exit`)."""
 
 
+@record
 class Ksmd(NamedTuple):
     """`struct ksm_scan` and the trees that go with it."""
 
@@ -293,6 +302,7 @@ class Ksmd(NamedTuple):
     max_page_sharing: int = 256
 
 
+@frozen_record
 @dataclass(frozen=True, slots=True)
 class State:
     """One moment of the machine. Immutable, hashable, compared by value.

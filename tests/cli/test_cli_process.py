@@ -10,7 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 import ksm_rmap
-from ksm_rmap.interval_tree import COMPILED
+from ksm_rmap import interval_tree
+from ksm_rmap.check import canonical
+from ksm_rmap.model import _sorted_map
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,11 +48,14 @@ def _start(*argv: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_version_tells_which_tree_runs() -> None:
+def test_version_tells_which_forms_run() -> None:
     ran = _run("--version")
-    form = "C" if COMPILED else "Python"
+    tree, model, explorer = (
+        "C" if part.COMPILED else "Python" for part in (interval_tree, _sorted_map, canonical)
+    )
+    forms = f"interval tree: {tree}, model: {model}, explorer: {explorer}"
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == f"ksm_rmap {ksm_rmap.__version__} (interval tree: {form})\n"
+    assert ran.stdout == f"ksm_rmap {ksm_rmap.__version__} ({forms})\n"
 
 
 def test_help_names_every_command() -> None:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from ksm_rmap import cli, interval_tree
+from ksm_rmap.check import canonical
 from ksm_rmap.check.judge import judge as real
 from ksm_rmap.cli import _app, _run
 from ksm_rmap.cli._terminal import Terminal, collect
+from ksm_rmap.model import _sorted_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import ModuleType
 
     Command = Callable[..., Any]
 
@@ -106,14 +109,24 @@ def test_mute_sends_the_rest_nowhere(
     assert path.read_text() == ""
 
 
-@pytest.mark.parametrize(("compiled", "form"), [(True, "C"), (False, "Python")])
-def test_the_version_tells_the_form_of_the_tree(
-    command: Command, monkeypatch: pytest.MonkeyPatch, *, compiled: bool, form: str
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (interval_tree, "(interval tree: {}, model: Python, explorer: Python)\n"),
+        (_sorted_map, "(interval tree: Python, model: {}, explorer: Python)\n"),
+        (canonical, "(interval tree: Python, model: Python, explorer: {})\n"),
+    ],
+)
+def test_the_version_tells_the_form_of_each_part(
+    command: Command, monkeypatch: pytest.MonkeyPatch, part: ModuleType, text: str
 ) -> None:
-    monkeypatch.setattr(interval_tree, "COMPILED", compiled)
-    ran = command("--version")
-    assert ran.status == 0
-    assert ran.out.endswith(f"(interval tree: {form})\n")
+    for compiled in (interval_tree, _sorted_map, canonical):
+        monkeypatch.setattr(compiled, "COMPILED", False)
+    for form in ("Python", "C"):
+        monkeypatch.setattr(part, "COMPILED", form == "C")
+        ran = command("--version")
+        assert ran.status == 0
+        assert ran.out.endswith(text.format(form))
 
 
 def test_an_exit_without_a_number_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
-"""The persistent map against a dict, with pages so small that every branch is reached."""
+"""Both forms of the persistent map against a dict, with pages so small that every branch is met."""
 
 from __future__ import annotations
 
+import importlib
 import math
 import pickle
 import random
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import event, settings
@@ -19,40 +20,51 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
-from ksm_rmap.model import _sorted_map
+from ksm_rmap.model import _paged_map
 from ksm_rmap.model._sorted_map import SortedMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from ksm_rmap.model._paged_map import PagedMap
+
+    Form = type[SortedMap[Any]]
 
 keys = st.integers(-30, 30)
 
 
-@pytest.fixture(autouse=True)
-def _restore_page() -> Iterator[None]:
-    page = _sorted_map.PAGE
-    yield
-    _sorted_map.PAGE = page
+def paged(form: Form, page: int) -> Form:
+    """Return the form of the map with at most `page` entries on a page."""
+    return type(f"PagesOf{page}", (form,), {"__slots__": (), "_limit": page})
+
+
+@pytest.fixture
+def sorted_map(form: Any) -> Form:  # noqa: ANN401 - a module
+    kind: Form = form.SortedMap
+    return kind
 
 
 class AgainstDict(RuleBasedStateMachine):
     """`target` is the map, `model` the dict; every older version must stay what it was."""
 
+    form = "_pure"
     present = Bundle("present")
 
     def __init__(self) -> None:
         super().__init__()
         self.model: dict[int, int] = {}
-        self.target: SortedMap[int] = SortedMap()
-        self.before: list[tuple[SortedMap[int], dict[int, int]]] = []
+        self.sorted_map: Form = importlib.import_module(f"ksm_rmap.model.{self.form}").SortedMap
+        self.target: PagedMap[int] = self.sorted_map()
+        self.before: list[tuple[PagedMap[int], dict[int, int]]] = []
 
     @initialize(page=st.sampled_from([4, 5, 8, 16]), start=st.sets(keys))
     def begin(self, page: int, start: set[int]) -> None:
-        _sorted_map.PAGE = page
+        self.sorted_map = paged(self.sorted_map, page)
         self.model = dict.fromkeys(start, 0)
-        self.target = SortedMap(self.model.items())
+        self.target = self.sorted_map(self.model.items())
 
     def remember(self) -> None:
         self.before = [*self.before[-3:], (self.target, dict(self.model))]
@@ -130,21 +142,31 @@ class AgainstDict(RuleBasedStateMachine):
 
     @invariant()
     def is_the_map_built_at_once(self) -> None:
-        built = SortedMap(self.model.items())
+        built = self.sorted_map(self.model.items())
         built.check()
         assert built == self.target
         assert hash(built) == hash(self.target)
-        assert SortedMap.from_columns(*self.target.columns()) == self.target
+        assert self.sorted_map.from_columns(*self.target.columns()) == self.target
         self.target.check()  # with a stored hash
 
 
-TestAgainstDict = AgainstDict.TestCase
-TestAgainstDict.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+class CompiledAgainstDict(AgainstDict):
+    """The same over the C form."""
+
+    form = "_compiled"
 
 
-def test_the_machine_reaches_three_levels() -> None:
-    _sorted_map.PAGE = 4
-    assert SortedMap((key, 0) for key in range(40))._depth >= 2
+MACHINES = {"_pure": AgainstDict, "_compiled": CompiledAgainstDict}
+
+
+def test_the_map_agrees_with_a_dict(form: Any) -> None:  # noqa: ANN401 - a module
+    many = settings(max_examples=150, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(MACHINES[form.__name__.rpartition(".")[2]], settings=many)
+
+
+def test_the_machine_reaches_three_levels(sorted_map: Form) -> None:
+    sorted_map = paged(sorted_map, 4)
+    assert sorted_map((key, 0) for key in range(40))._depth >= 2
 
 
 ORDERS: dict[str, Callable[[list[int]], list[int]]] = {
@@ -156,10 +178,12 @@ ORDERS: dict[str, Callable[[list[int]], list[int]]] = {
 
 @pytest.mark.parametrize("inserted", ORDERS)
 @pytest.mark.parametrize("removed", ORDERS)
-def test_depth_is_logarithmic_whatever_was_deleted(inserted: str, removed: str) -> None:
-    _sorted_map.PAGE = 16
+def test_depth_is_logarithmic_whatever_was_deleted(
+    inserted: str, removed: str, sorted_map: Form
+) -> None:
     n = 600
-    target: SortedMap[int] = SortedMap()
+    empty: PagedMap[int] = paged(sorted_map, 16)()
+    target = empty
     for key in ORDERS[inserted](list(range(n))):
         target = target.with_item(key, key)
     target.check()
@@ -169,19 +193,19 @@ def test_depth_is_logarithmic_whatever_was_deleted(inserted: str, removed: str) 
         assert target._depth <= 1 + math.log2(max(size, 1))
         if size % 50 == 0:
             target.check()
-    assert target == SortedMap()
+    assert target == empty
 
 
-def test_ascending_keys_fill_their_pages() -> None:
-    target: SortedMap[int] = SortedMap()
+def test_ascending_keys_fill_their_pages(sorted_map: Form) -> None:
+    target: PagedMap[int] = sorted_map()
     for key in range(1000):
         target = target.with_item(key, key)
-    pages = list(_sorted_map._leaves(target._root, target._depth, None))
-    assert len(pages) <= 1000 / (_sorted_map.PAGE - 2) + 1
+    pages = list(_paged_map._leaves(target._root, target._depth, None))
+    assert len(pages) <= 1000 / (sorted_map._limit - 2) + 1
 
 
-def test_an_update_shares_all_but_one_path() -> None:
-    before: SortedMap[int] = SortedMap((key, key) for key in range(22_000))
+def test_an_update_shares_all_but_one_path(sorted_map: Form) -> None:
+    before: PagedMap[int] = sorted_map((key, key) for key in range(22_000))
     after = before.with_item(11_000, -1)
 
     def pages(root: object, depth: int, found: dict[int, int]) -> dict[int, int]:
@@ -199,17 +223,18 @@ def test_an_update_shares_all_but_one_path() -> None:
     assert sum(fresh) < 2500
 
 
-def test_the_last_of_equal_keys_wins() -> None:
-    assert SortedMap([(1, "a"), (1, "b")]) == SortedMap([(1, "b")])
+def test_the_last_of_equal_keys_wins(sorted_map: Form) -> None:
+    assert sorted_map([(1, "a"), (1, "b")]) == sorted_map([(1, "b")])
 
 
-def test_comparison_with_something_else() -> None:
+def test_comparison_with_something_else(sorted_map: Form) -> None:
     mapping: object = {1: 2}
-    assert SortedMap([(1, 2)]) != mapping
-    assert SortedMap([(1, 2)]) != SortedMap([(1, 3)])
-    assert SortedMap([(1, 2)]) != SortedMap()
+    assert sorted_map([(1, 2)]) != mapping
+    assert sorted_map([(1, 2)]) != sorted_map([(1, 3)])
+    assert sorted_map([(1, 2)]) != sorted_map()
+    assert sorted_map([(1, 2)]) == SortedMap([(1, 2)])  # of the form that was chosen
     other: object = "1"
-    assert other not in SortedMap([(1, 2)])
+    assert other not in sorted_map([(1, 2)])
 
 
 def test_repr_and_pickle_make_an_equal_map() -> None:
@@ -221,34 +246,39 @@ def test_repr_and_pickle_make_an_equal_map() -> None:
     assert hash(again) == hash(target)
 
 
-BROKEN: list[tuple[str, SortedMap[int]]] = [
-    ("the length is the number of keys", SortedMap._of(((1,), (1,)), 0, 2)),
-    ("keys ascend", SortedMap._of(((2, 1), (0, 0)), 0, 2)),
-    ("a page has as many values as keys", SortedMap._of(((1, 2), (0,)), 0, 2)),
-    (
-        "a page has at most PAGE entries",
-        SortedMap._of((tuple(range(33)), tuple(range(33))), 0, 33),
-    ),
-    (
-        "no page is too small",
-        SortedMap._of(((1, 2), (((1,), (0,)), ((2,), (0,)))), 1, 2),
-    ),
-    ("a root branch has two children", SortedMap._of(((1,), (((1,), (0,)),)), 1, 1)),
+BROKEN: list[tuple[str, Any, int, int]] = [
+    ("the length is the number of keys", ((1,), (1,)), 0, 2),
+    ("keys ascend", ((2, 1), (0, 0)), 0, 2),
+    ("a page has as many values as keys", ((1, 2), (0,)), 0, 2),
+    ("a page has at most `_limit` entries", (tuple(range(33)), tuple(range(33))), 0, 33),
+    ("no page is too small", ((1, 2), (((1,), (0,)), ((2,), (0,)))), 1, 2),
+    ("a root branch has two children", ((1,), (((1,), (0,)),)), 1, 1),
     (
         "a branch has the lowest key of each child",
-        SortedMap._of(((0, 9), ((tuple(range(8)), (0,) * 8), ((8, 9), (0, 0)))), 1, 10),
+        ((0, 9), ((tuple(range(8)), (0,) * 8), ((8, 9), (0, 0)))),
+        1,
+        10,
     ),
 ]
 
 
-@pytest.mark.parametrize(("rule_name", "broken"), BROKEN, ids=[name for name, _ in BROKEN])
-def test_check_names_the_broken_rule(rule_name: str, broken: SortedMap[int]) -> None:
+@pytest.mark.parametrize(
+    ("rule_name", "root", "depth", "length"), BROKEN, ids=[name for name, *_ in BROKEN]
+)
+def test_check_names_the_broken_rule(
+    rule_name: str,
+    root: Any,  # noqa: ANN401 - a page, broken
+    depth: int,
+    length: int,
+    sorted_map: Form,
+) -> None:
+    broken = sorted_map._of(root, depth, length)
     with pytest.raises(AssertionError, match=f"^broken rule of SortedMap: {rule_name}$"):
         broken.check()
 
 
-def test_check_notices_a_stale_hash() -> None:
-    broken = SortedMap([(1, 1)])
-    broken._hash = hash(SortedMap([(1, 2)]))
+def test_check_notices_a_stale_hash(sorted_map: Form) -> None:
+    broken = sorted_map([(1, 1)])
+    broken._hash = hash(sorted_map([(1, 2)]))
     with pytest.raises(AssertionError, match="a stored hash is current"):
         broken.check()
