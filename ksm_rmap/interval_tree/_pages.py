@@ -2,8 +2,8 @@
 
 The rules, the picture and the argument for the bound are in that file; the names here
 are its names. A page is three parallel lists; in a branch ``slots`` are pages, in a leaf
-intervals. Lists bring two C loops with them, ``bisect`` and slicing, so the searches here
-say in a comprehension what the C form says with a loop.
+intervals. Lists bring two C loops with them, ``bisect`` and slicing; where those do not
+serve, a plain loop over the few entries of a page is the quickest that Python has.
 """
 
 from __future__ import annotations
@@ -247,41 +247,40 @@ def put_in_place(page: Page, old: Below, interval: Below) -> None:
 # ---- searches ----
 
 
-def entered(page: Page, start: int, last: int) -> list[Below]:
-    """Return what overlaps ``[start, last]`` below the slots of a page, as far as it shows.
+def enter(page: Page, start: int, last: int, found: list[Below]) -> None:
+    """Add what overlaps ``[start, last]`` below the slots of a page, as far as it shows.
 
     In a leaf that is intervals. In a branch it is pages; and of a slot of which only the
     longest interval reaches the start, that interval.
     """
     stop = bisect_right(page.starts, last)
-    tops = page.lasts[:stop]
+    lasts, slots = page.lasts, page.slots
+    # Plain loops: most pages have one slot to enter, and a slice and a comprehension, which
+    # before Python 3.12 is a function, cost more than the five entries they look at.
     if not isinstance(page, Branch):
-        return [slot for slot, top in zip(page.slots, tops, strict=False) if top >= start]
-    slots, seconds, longest = page.slots, page.seconds, page.longest
-    return [
-        slots[at] if seconds[at] >= start else longest[at]
-        for at, top in enumerate(tops)
-        if top >= start and (seconds[at] >= start or longest[at]._start <= last)  # noqa: SLF001
-    ]
+        for at in range(stop):
+            if lasts[at] >= start:
+                found.append(slots[at])  # noqa: PERF401 - see above
+        return
+    for at in range(stop):
+        if lasts[at] >= start:
+            if page.seconds[at] >= start:
+                found.append(slots[at])
+            elif page.longest[at]._start <= last:  # noqa: SLF001 - an interval of the tree
+                found.append(page.longest[at])
 
 
 def collect(page: Page, start: int, last: int) -> list[Below]:
-    """Return the intervals that overlap, in order."""
-    level = entered(page, start, last)
-    if not page.height:
-        return level
-    while len(level) == 1 and isinstance(level[0], Page):
-        page = level[0]
-        level = entered(page, start, last)
-        if not page.height:
-            return level
-    found: list[Below] = []
-    for below in level:
-        if isinstance(below, Page):
-            found += collect(below, start, last)
-        else:
-            found.append(below)
-    return found
+    """Return the intervals that overlap, level by level: each level stays in order."""
+    level: list[Below] = [page]
+    for _ in range(page.height + 1):
+        above, level = level, []
+        for below in above:
+            if isinstance(below, Page):
+                enter(below, start, last, level)
+            else:
+                level.append(below)
+    return level
 
 
 def visits(page: Page, start: int, last: int) -> tuple[int, int]:
@@ -290,8 +289,10 @@ def visits(page: Page, start: int, last: int) -> tuple[int, int]:
     while level:
         pages += len(level)
         entries += sum(bisect_right(below.starts, last) for below in level)
-        inner = [child for below in level if below.height for child in entered(below, start, last)]
-        level = [child for child in inner if isinstance(child, Page)]
+        found: list[Below] = []
+        for below in level:
+            enter(below, start, last, found)
+        level = [below for below in found if isinstance(below, Page)]
     return pages, entries
 
 
@@ -315,10 +316,9 @@ def first(page: Page, start: int, last: int) -> Below:
 
 def lazily(page: Page, start: int, last: int) -> Iterator[Below]:
     """Yield the intervals that overlap, a leaf at a time."""
-    if not page.height:
-        yield from entered(page, start, last)
-        return
-    for below in entered(page, start, last):
+    found: list[Below] = []
+    enter(page, start, last, found)
+    for below in found:
         if isinstance(below, Page):
             yield from lazily(below, start, last)
         else:

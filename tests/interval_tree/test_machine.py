@@ -259,8 +259,8 @@ PURE_BUGS = {
     ),
     "a lone answer may start too late": (
         "_pages.py",
-        "(seconds[at] >= start or longest[at]._start <= last)",
-        "True",
+        "elif page.longest[at]._start <= last:",
+        "else:",
     ),
 }
 
