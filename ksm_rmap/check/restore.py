@@ -7,8 +7,8 @@ each kind by numbers that no other kind has; processes are 0, 1, 2...
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ksm_rmap.check.canonical import ANON_VMA, FILE, FLAG_BITS, FOLIO, NODE, PTE_KINDS, SLOT
 from ksm_rmap.interval_tree import FrozenIntervalTree
@@ -32,12 +32,17 @@ from ksm_rmap.model.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from ksm_rmap.model.rules import Rules
     from ksm_rmap.model.state import ItemKey, VmaKey
 
 __all__ = ("decode",)
+
+V = TypeVar("V")
+
+_Count = defaultdict[int, int]
+_EMPTY: SortedMap[Any] = SortedMap()
 
 FILE_NAME = "f"
 """Name of the only file there is (see `ksm_rmap.check.actions`)."""
@@ -74,8 +79,10 @@ class _Reader:
         """Kind and number of each object, in the order of their records."""
         self._links: dict[int, list[tuple[int, int, VmaKey]]] = {}
         self._items: list[RmapItem] = []
-        self._active, self._mapped = Counter[int](), Counter[int]()
-        self._migrating, self._swapped = Counter[int](), Counter[int]()
+        self._active: _Count = defaultdict(int)
+        self._mapped: _Count = defaultdict(int)
+        self._migrating: _Count = defaultdict(int)
+        self._swapped: _Count = defaultdict(int)
         self._anon_vmas: list[tuple[int, tuple[int, int]]] = []
         self._folios: list[tuple[int, Folio]] = []
         self._slots: list[tuple[int, SwapSlot]] = []
@@ -90,11 +97,11 @@ class _Reader:
             records[kind](number)
         return State(
             rules,
-            SortedMap(mms),
-            SortedMap(self._counted_anon_vmas()),
-            SortedMap(self._folios),
-            SortedMap(self._nodes),
-            SortedMap(self._slots),
+            _map(mms),
+            _map(self._counted_anon_vmas()),
+            _map(self._folios),
+            _map(self._nodes),
+            _map(self._slots),
             self._ksmd(max_page_sharing),
             _KINDS * (max(self._named) + 1),
         )
@@ -115,7 +122,7 @@ class _Reader:
         flags, vmas, ptes, items = self._take(4)
         return Mm(
             _by_key([self._vma(number) for _ in range(vmas)], 1),
-            SortedMap([self._pte() for _ in range(ptes)]),
+            _map([self._pte() for _ in range(ptes)]),
             _by_key([self._item(number) for _ in range(items)], 1),
             bool(flags & 2),
             bool(flags & 1),
@@ -195,15 +202,27 @@ class _Reader:
         keys = tuple([item.key for item in reversed(self._items) if item.node == number])
         self._nodes.append((number, StableNode(cached, content, keys)))
 
-    def _counted_anon_vmas(self) -> Iterator[tuple[int, AnonVma]]:
-        """Yield the anon_vmas with trees and counters."""
-        children = Counter(parent for _, (_, parent) in self._anon_vmas if parent)
-        held = Counter(item.anon_vma for item in self._items if item.anon_vma)
-        held.update(root for number, (root, _) in self._anon_vmas if root != number)
+    def _counted_anon_vmas(self) -> list[tuple[int, AnonVma]]:
+        """Return the anon_vmas with trees and counters."""
+        children: _Count = defaultdict(int)
+        held: _Count = defaultdict(int)
         for number, (root, parent) in self._anon_vmas:
-            links = self._links.get(number, ())
-            counters = held[number] + bool(links), children[number], self._active[number]
-            yield number, AnonVma(root, parent or root, *counters, FrozenIntervalTree(links))
+            children[parent] += 1
+            held[root] += root != number
+        for item in self._items:
+            if item.anon_vma:
+                held[item.anon_vma] += 1
+        return [
+            (number, self._counted(number, root, parent, held[number], children[number]))
+            for number, (root, parent) in self._anon_vmas
+        ]
+
+    def _counted(self, number: int, root: int, parent: int, held: int, children: int) -> AnonVma:
+        active, links = self._active[number], self._links.get(number)
+        if not links:
+            return AnonVma(root, parent or root, held, children, active)
+        tree = FrozenIntervalTree(links)
+        return AnonVma(root, parent or root, held + 1, children, active, tree)
 
     def _ksmd(self, max_page_sharing: int) -> Ksmd:
         slots = tuple(self._take(self._take(1)[0]))
@@ -226,19 +245,31 @@ class _Reader:
         for number in order:
             content = contents[number]
             stable[content] = (*stable.get(content, ()), number)
-        return SortedMap(stable.items())
+        return _map(sorted(stable.items()))
 
     def _unstable(self) -> SortedMap[tuple[ItemKey, ...]]:
         rest = self._string[self._at :]
+        if not rest:
+            return _EMPTY
         checksums = {item.key: item.checksum for item in self._items}
         buckets: dict[int, tuple[ItemKey, ...]] = {}
         for key in zip(rest[::2], rest[1::2], strict=True):
             checksum = checksums[key]
             if checksum is not None:
                 buckets[checksum] = (*buckets.get(checksum, ()), key)
-        return SortedMap(buckets.items())
+        return _map(sorted(buckets.items()))
+
+
+def _map(pairs: Sequence[tuple[int, V]]) -> SortedMap[V]:
+    """Return the map of `pairs`, whose keys ascend, so that it need not sort them."""
+    if not pairs:
+        return _EMPTY
+    keys, values = zip(*pairs, strict=True)
+    return SortedMap.from_columns(keys, values)
 
 
 def _by_key(entries: list[Any], field: int) -> SortedMap[Any]:
     """Return the map of entries, which ascend, by their field number `field`."""
+    if not entries:
+        return _EMPTY
     return SortedMap.from_columns(tuple([entry[field] for entry in entries]), tuple(entries))

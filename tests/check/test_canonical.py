@@ -20,6 +20,7 @@ from tests.check.renamed import FULL, SCOPE, Renamed, wandered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ksm_rmap.model._sorted_map import SortedMap
     from tests.check.conftest import Form
 
 
@@ -80,6 +81,18 @@ def test_what_is_read_back_is_a_sound_state_with_the_same_string(
             again.check()
         except InvariantError as error:
             assert "not older" in str(error)  # noqa: PT017 - names tell no age there
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_maps_that_are_read_back_are_sound(seed: int) -> None:
+    for state, _ in wandered(seed, Rules()):
+        again = decode(encode(state), Rules())
+        tables: list[SortedMap[Any]] = [again.mms, again.anon_vmas, again.folios, again.nodes]
+        tables += again.slots, again.ksmd.stable, again.ksmd.unstable
+        for mm in again.mms.values_in_order():
+            tables += mm.vmas, mm.ptes, mm.items
+        for table in tables:
+            table.check()
 
 
 @pytest.mark.parametrize("rules", Rules.presets(), ids=lambda rules: rules.name)
