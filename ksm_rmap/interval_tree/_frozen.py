@@ -134,6 +134,8 @@ class FrozenIntervalTree(Generic[T]):
         entry = _interval(start, last, value)
         root = self._root
         if isinstance(root, tuple) and self._size < self._limit:
+            if not root or root[-1][0] <= entry[0]:  # the usual case, without the search
+                return self._made((*root, entry), self._size + 1)
             at = bisect_left(root, (entry[0] + 1,))
             return self._made((*root[:at], entry, *root[at:]), self._size + 1)
         return self._made(_grown(_insert(root, entry, self._limit)), self._size + 1)
@@ -416,15 +418,13 @@ def _join(left: _Page[T], right: _Page[T]) -> _Page[T]:
 
 def _swap(page: _Page[T], old: tuple[int, int, T], new: _Leaf[T], limit: int) -> _Page[T] | None:
     """Return the page with the first entry equal to ``old`` made ``new``, or None."""
-    start, last, value = old
+    start, last, _ = old
     if isinstance(page, tuple):
-        for at in range(bisect_left(page, (start,)), len(page)):
-            entry = page[at]
-            if entry[0] != start:
-                break
-            if entry[1] == last and (entry[2] is value or entry[2] == value):
-                return page[:at] + new + page[at + 1 :]
-        return None
+        try:
+            at = page.index(old, bisect_left(page, (start,)))
+        except ValueError:
+            return None
+        return page[:at] + new + page[at + 1 :]
     # The child before the first one that starts at `start` may end with that start.
     for slot in range(max(bisect_left(page.starts, start) - 1, 0), len(page)):
         if page.starts[slot] > start:

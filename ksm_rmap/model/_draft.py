@@ -70,7 +70,8 @@ class MmDraft:
         """Return the VMAs that meet `[start, end)`, ascending."""
         first = self.vma_at(start)
         found = [] if first is None or first.start == start else [first]
-        found.extend(vma for _, vma in self.vmas.pairs(start, end))
+        for _, vma in self.vmas.pairs(start, end):
+            found.append(vma)
         return found
 
 
@@ -145,10 +146,11 @@ class Draft:
 
     def mm(self, number: int) -> MmDraft:
         """Return the working copy of a living process; ESRCH for any other."""
-        if number in self._mms or number in self._state.mms:
+        mm = self._mms.get(number)
+        if mm is None and number in self._state.mms:
             mm = self.any_mm(number)
-            if mm.alive:
-                return mm
+        if mm is not None and mm.alive:
+            return mm
         raise self.fail(errno.ESRCH, f"there is no process {number}")
 
     def add_mm(self, number: int) -> MmDraft:

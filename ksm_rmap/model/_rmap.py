@@ -20,6 +20,7 @@ from ksm_rmap.model.state import AnonVma, Vma, VmFlag
 
 if TYPE_CHECKING:
     from ksm_rmap.model._draft import Draft, MmDraft
+    from ksm_rmap.model.state import VmaKey
 
 _EMPTY_TREE: FrozenIntervalTree[tuple[int, int]] = FrozenIntervalTree()
 
@@ -169,26 +170,24 @@ def _link(d: Draft, vma: Vma, number: int) -> Vma:
 
 def _insert(d: Draft, number: int, vma: Vma) -> None:
     anon_vma = d.anon_vmas[number]
-    tree = anon_vma.tree.insert(vma.anon_pgoff, vma.last_index, vma.key)
-    _put_tree(d, number, anon_vma, tree)
+    tree = anon_vma.tree.insert(*_interval(vma))
+    d.anon_vmas = d.anon_vmas.with_item(number, anon_vma._replace(tree=tree))
 
 
 def _remove(d: Draft, number: int, vma: Vma) -> FrozenIntervalTree[tuple[int, int]]:
     anon_vma = d.anon_vmas[number]
-    tree = anon_vma.tree.remove(vma.anon_pgoff, vma.last_index, vma.key)
-    _put_tree(d, number, anon_vma, tree)
+    tree = anon_vma.tree.remove(*_interval(vma))
+    d.anon_vmas = d.anon_vmas.with_item(number, anon_vma._replace(tree=tree))
     return tree
 
 
 def _change_last(d: Draft, number: int, old: Vma, new: Vma) -> None:
     anon_vma = d.anon_vmas[number]
-    tree = anon_vma.tree.replace_last(old.anon_pgoff, old.last_index, old.key, new.last_index)
-    _put_tree(d, number, anon_vma, tree)
+    tree = anon_vma.tree.replace_last(*_interval(old), new.last_index)
+    d.anon_vmas = d.anon_vmas.with_item(number, anon_vma._replace(tree=tree))
 
 
-def _put_tree(
-    d: Draft, number: int, anon_vma: AnonVma, tree: FrozenIntervalTree[tuple[int, int]]
-) -> None:
-    # A tuple built by position: _replace() of a NamedTuple costs three times as much.
-    root, parent, refs, children, active, _ = anon_vma
-    d.anon_vmas = d.anon_vmas.with_item(number, AnonVma(root, parent, refs, children, active, tree))
+def _interval(vma: Vma) -> tuple[int, int, VmaKey]:
+    """Return what a tree holds of `vma`: first and last index, both inclusive, and its name."""
+    mm, start, end, _, _, _, _, first, _ = vma
+    return first, first + end - start - 1, (mm, start)

@@ -250,13 +250,12 @@ def _both(prev: Vma | None, following: Vma | None) -> bool:
 
 def unmap(d: Draft, mm: MmDraft, start: int, end: int) -> None:
     """Remove `[start, end)`: split the ends, zap the entries, unlink (`do_vmi_munmap`)."""
-    for vma in mm.vmas_in(start, end):
-        piece = vma
-        if piece.start < start:
-            _, piece = split_vma(d, mm, piece, start, new_below=True)
-        if piece.end > end:
-            piece, _ = split_vma(d, mm, piece, end, new_below=False)
     doomed = mm.vmas_in(start, end)
+    for at, vma in enumerate(doomed):
+        if vma.start < start:
+            _, doomed[at] = split_vma(d, mm, vma, start, new_below=True)
+        if vma.end > end:
+            doomed[at], _ = split_vma(d, mm, doomed[at], end, new_below=False)
     zap(d, mm, start, end)
     for vma in doomed:
         mm.vmas = mm.vmas.without(vma.start)

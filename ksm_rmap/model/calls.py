@@ -55,7 +55,8 @@ class Call(NamedTuple):
             ValueError: An operation that needs a walk got none.
 
         """
-        args: dict[str, Any] = {name: value for name, value in self.args if name != "walk"}
+        args: dict[str, Any] = dict(self.args)
+        args.pop("walk", None)
         if self.op in WALKING:
             if walk is None:
                 raise ValueError(f"{self.op} needs a walk")
