@@ -47,45 +47,6 @@ bt_reserve(struct bt_found *found)
 
 /* ---- the walk that the searches share ---- */
 
-#if defined(__GNUC__)
-#define BT_INLINE static inline __attribute__((always_inline))
-#else
-#define BT_INLINE static inline
-#endif
-
-BT_INLINE uint32_t
-bt_lowest(uint64_t slots)
-{
-#if defined(__GNUC__)
-	return (uint32_t)__builtin_ctzll(slots);
-#else
-	uint32_t slot = 0;
-	while (!(slots >> slot & 1))
-		slot++;
-	return slot;
-#endif
-}
-
-/*
- * The slots with keys <= key (or < key), bit i for slot i, in a whole page: slots not in
- * use give any bit. No branch depends on a key, so none is mispredicted. Of the two loops
- * one becomes vector instructions, the other is shorter where there are none for 64 bits.
- */
-BT_INLINE uint64_t
-bt_slots_to(const uint64_t *keys, uint64_t key, int inclusive, int vectors)
-{
-	uint64_t slots = 0;
-	for (uint64_t i = 0; vectors && i < BT_PAGE; i++)
-		slots |= (uint64_t)(inclusive ? keys[i] <= key : keys[i] < key) << i;
-	for (uint32_t group = 0; !vectors && group < BT_PAGE; group += 8) {
-		uint32_t some = 0;
-		for (uint32_t i = 8; i-- > 0;)
-			some += some + (inclusive ? keys[group + i] <= key : keys[group + i] < key);
-		slots |= (uint64_t)some << group;
-	}
-	return slots;
-}
-
 /* A page and those of its slots that are still to be entered. */
 struct bt_place {
 	const struct bt_page *page;
@@ -316,11 +277,11 @@ bt_after(const struct bt_page *page, uint64_t point)
 	if (!page)
 		return cursor;
 	while (page->height) {
-		uint32_t slot = bt_upper(page->starts, page->count, point);
+		uint32_t slot = bt_upper(page, point);
 		page = page->slots[slot - (slot > 0)];
 	}
 	cursor.page = page;
-	cursor.slot = bt_upper(page->starts, page->count, point);
+	cursor.slot = bt_upper(page, point);
 	bt_next(&cursor, 0, UINT64_MAX);
 	return cursor;
 }

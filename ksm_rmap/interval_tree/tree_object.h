@@ -111,12 +111,12 @@ static PyObject *
 found_list(struct bt_found *found)
 {
 	PyObject *list = PyList_New((Py_ssize_t)found->count);
-	for (size_t i = 0; i < found->count; i++) {
-		PyObject *interval = (PyObject *)INTERVAL(found->items[i]);
+	PyObject **places = list ? PySequence_Fast_ITEMS(list) : NULL;
+	for (size_t i = 0, count = found->count; i < count; i++) {
 		if (list)
-			PyList_SET_ITEM(list, (Py_ssize_t)i, interval);
+			places[i] = (PyObject *)INTERVAL(found->items[i]);
 		else
-			Py_DECREF(interval);
+			Py_DECREF((PyObject *)INTERVAL(found->items[i]));
 	}
 	if (found->items != found->stack)
 		BT_FREE(found->items);

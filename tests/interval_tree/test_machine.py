@@ -172,13 +172,13 @@ C_BUGS = {
     ),
     "equal starts go left": (
         "btree.h",
-        "uint32_t at = bt_upper(page->starts, page->count, item->start);\n\tbt_put",
-        "uint32_t at = bt_upper(page->starts, page->count, item->start - !!item->start);\n\tbt_put",
+        "uint32_t at = bt_upper(page, item->start);\n\tbt_put",
+        "uint32_t at = bt_upper(page, item->start - !!item->start);\n\tbt_put",
     ),
     "bounds compare as signed": (
         "btree.h",
-        "base += base[half - 1] <= key",
-        "base += (int64_t)base[half - 1] <= (int64_t)key",
+        "inclusive ? keys[group + i] <= key",
+        "inclusive ? (int64_t)keys[group + i] <= (int64_t)key",
     ),
     "a search stops one slot early": (
         "btree_search.h",
@@ -280,3 +280,7 @@ def test_a_bug_planted_in_the_pure_form_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", ["no bug", *C_BUGS])
 def test_a_bug_planted_in_the_c_form_is_found(name: str, tmp_path: Path) -> None:
     assert_found(__file__, name, C_BUGS.get(name, NONE), tmp_path)
+
+
+def test_the_form_without_vectors_finds_nothing(tmp_path: Path) -> None:
+    assert_found(__file__, "no bug", ("btree_search.h", "if (BT_HAS_AVX2)", "if (0)"), tmp_path)
