@@ -335,12 +335,15 @@ class SmallProblem:
         s[ALIVE] = 1
         return bytes(s)
 
-    def successors(self, state: bytes) -> Iterator[tuple[str, bytes]]:
+    sleepers = 0
+
+    def successors(self, state: bytes, asleep: int = 0) -> Iterator[tuple[str, bytes, int]]:
+        del asleep  # no step of this model ever sleeps
         for p in (0, 1):
             if state[ALIVE + p]:
                 for kind, steps in KINDS:
                     for t in steps(state, p):
-                        yield kind, canonical(t)
+                        yield kind, canonical(t), 0
 
     def look(self, state: bytes, goals: Collection[str]) -> tuple[list[str], list[str]]:
         reached = []

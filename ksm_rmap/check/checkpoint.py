@@ -1,8 +1,9 @@
 """A search on disk: written between two slices, and taken up again with any number of workers.
 
 No analogue in the kernel. The file is a line of JSON, then the states: for each known key its
-parent, the states still to be expanded, and the new states of the level that is being made. It is
-written beside its place and moved there, so an old one survives until a new one is whole.
+parent, the states still to be expanded, and the new states of the level that is being made, each
+with the set of steps that sleep in it. It is written beside its place and moved there, so an old
+one survives until a new one is whole.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
-    from ksm_rmap.check.search import Key
+    from ksm_rmap.check.search import Entry, Key
 
 __all__ = ("Checkpoint", "CheckpointError", "Saved", "load", "save")
 
-_MAGIC = "ksm_rmap explore 1"
+_MAGIC = "ksm_rmap explore 2"
 
 
 class CheckpointError(Exception):
@@ -78,7 +79,7 @@ def _head(shard: Snapshot) -> dict[str, Any]:
     }
 
 
-def _write_states(file: BinaryIO, states: Iterable[tuple[Key, bytes]]) -> None:
+def _write_states(file: BinaryIO, states: Iterable[tuple[Key, Entry]]) -> None:
     file.writelines(
         key.to_bytes(8, sys.byteorder) + len(state).to_bytes(2, "little") + state
         for key, state in states
@@ -143,7 +144,7 @@ def _read(file: BinaryIO, head: dict[str, Any]) -> Snapshot:
     )
 
 
-def _read_state(file: BinaryIO) -> tuple[Key, bytes]:
+def _read_state(file: BinaryIO) -> tuple[Key, Entry]:
     key = int.from_bytes(file.read(8), sys.byteorder)
     size = int.from_bytes(file.read(2), "little")
     state = file.read(size)
@@ -155,7 +156,7 @@ def _read_state(file: BinaryIO) -> tuple[Key, bytes]:
 def merged(shards: Sequence[Snapshot]) -> Snapshot:
     """Return one snapshot of all shards."""
     parents: dict[Key, Key] = {}
-    coming: dict[Key, bytes] = {}
+    coming: dict[Key, Entry] = {}
     found: dict[str, Found] = {}
     seconds: dict[str, float] = {}
     steps, marks = Counter[str](), Counter[str]()

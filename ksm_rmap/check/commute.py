@@ -16,10 +16,12 @@ Rules of this module:
    those change their names from state to state. Calls with one label never put each other to
    sleep.
 2. What a call touches within its process follows from the VMAs there, and is computed once for
-   each arrangement of VMAs. What calls of two processes can both touch is a folio that is mapped
-   twice, and ksmd's list of processes.
-3. Calls that are not known here touch everything. So does every call while anything is in swap,
-   under migration or held, or while a process merges all it has.
+   each arrangement of VMAs.
+3. Calls of two processes share ksmd's list of processes, where they enter one behind the other.
+   They also share folios, but that does not matter: a write that finds a folio alone reuses it,
+   and the copy that it would get otherwise differs in its name only.
+4. Calls that are not known here touch everything. So does every call while anything is in swap or
+   under migration, or while a process merges all it has.
 """
 
 from __future__ import annotations
@@ -29,7 +31,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ksm_rmap.check.actions import Enabled
 from ksm_rmap.check.alphabet import Alphabet, Label
 from ksm_rmap.check.menu import known_contents
-from ksm_rmap.model.state import PteKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,13 +48,13 @@ EXIT = "exit"
 """The other kind of which it is known what it touches: all that its process has."""
 SIGNS = frozenset({"mm", "start", "pages", "to", "content", "advice"})
 """Arguments of the calls of which it is known what they touch: one with others is not known."""
-LOUD = frozenset({"hold", "merge_any", "migrate_begin", "reclaim", "swap_out"})
+LOUD = frozenset({"merge_any", "migrate_begin", "reclaim", "swap_out"})
 """Kinds of calls after which every call may touch everything."""
 
 
-_VMA, _INDEX, _ENTRY = 1, 2, 4
-_ALL = 7
-"""Parts of a page: extent and flags of its VMA; its index and anon_vma; its page-table entry."""
+_VMA, _ENTRY = 1, 2
+_BOTH = 3
+"""Parts of a page: extent and flags of its VMA; its entry, and that there is a VMA."""
 
 
 class Choice(NamedTuple):
@@ -101,10 +102,6 @@ class _Layout(NamedTuple):
     """What follows from the VMAs of one process."""
 
     choices: tuple[Choice, ...]
-    mapped: tuple[int, ...]
-    """For each page the bits of the calls that touch the folio that is mapped there."""
-    merged: tuple[int, ...]
-    """The bits of those that do so only if it is a KSM folio."""
     enter: int
     """The bits of the calls that make the process known to ksmd."""
 
@@ -128,18 +125,22 @@ class Choices:
         if not (self._always_quiet or _quiet(state)):
             return [Choice(kind, call) for kind, call in self.menu.calls(state)], 0
         contents = known_contents(state)
-        living = [(number, mm) for number, mm in state.mms.pairs() if mm.alive]
-        layouts = [self._layout(number, mm, state, contents) for number, mm in living]
-        choices = [choice for layout in layouts for choice in layout.choices]
+        choices: list[Choice] = []
+        in_order = 0  # calls that change ksmd's list of processes
+        for number, mm in state.mms.pairs():
+            if mm.alive:
+                layout = self._layout(number, mm, state, contents)
+                choices += layout.choices
+                in_order |= self._exit(number) if number in state.ksmd.slots else layout.enter
         choices += [self._other(*entry) for entry in self.menu.calls(state, 0, self._other_kinds)]
-        enabled = 0
-        for choice in choices:
-            enabled |= choice.bit
-        for group in self._groups(state, living, layouts):
+        if in_order & (in_order - 1):  # two bits at least
             choices = [
-                c._replace(sleepers=c.sleepers & ~group) if c.bit & group else c for c in choices
+                choice._replace(sleepers=choice.sleepers & ~in_order)
+                if choice.bit & in_order
+                else choice
+                for choice in choices
             ]
-        return choices, enabled
+        return choices, _union(choices)
 
     def _other(self, kind: str, call: Call) -> Choice:
         """Return a call that does not follow from the VMAs of one process."""
@@ -149,23 +150,6 @@ class Choices:
 
     def _exit(self, process: Any) -> int:  # noqa: ANN401 - the argument of a call
         return self.alphabet.bit(Label(EXIT), process)
-
-    def _groups(
-        self, state: State, living: Sequence[tuple[int, Mm]], layouts: Sequence[_Layout]
-    ) -> list[int]:
-        """Return sets of calls of which no two commute, for reasons that no layout has."""
-        ksmd = 0
-        folios: dict[int, int] = {}
-        for (number, mm), layout in zip(living, layouts, strict=True):
-            leave = self._exit(number)
-            ksmd |= leave if number in state.ksmd.slots else layout.enter
-            for page, pte in mm.ptes.pairs(0, self.menu.pages):
-                if pte.kind is PteKind.PRESENT and state.folios[pte.target].mapcount > 1:
-                    touching = leave | layout.mapped[page]
-                    if state.folios[pte.target].ksm:
-                        touching |= layout.merged[page]
-                    folios[pte.target] = folios.get(pte.target, 0) | touching
-        return [group for group in (ksmd, *folios.values()) if group & (group - 1)]  # two at least
 
     def _layout(self, number: int, mm: Mm, state: State, contents: int) -> _Layout:
         """Return what follows from the VMAs of one process, computed when first seen."""
@@ -184,13 +168,7 @@ class Choices:
         ]
         others = ~self._exit(number)
         choices = tuple(k.choice(known, self.alphabet, others) for k in known)
-        pages = [range(page, page + 1) for page in range(self.menu.pages)]
-        return _Layout(
-            choices,
-            tuple(_bits(known, ("munmap", "mmap", "write"), page) for page in pages),
-            tuple(_bits(known, ("move", "unmergeable"), page) for page in pages),
-            _bits(known, ("mergeable",), range(self.menu.pages)),
-        )
+        return _Layout(choices, _union(c for c in choices if c.kind == "mergeable"))
 
     def _known(
         self, kind: str, call: Call, args: dict[str, Any], cover: Sequence[Vma | None]
@@ -208,7 +186,7 @@ def _quiet(state: State) -> bool:
     return not (
         state.slots
         or any(mm.merge_any for mm in state.mms.values_in_order())
-        or any(folio.pins or folio.migrating for folio in state.folios.values_in_order())
+        or any(folio.migrating for folio in state.folios.values_in_order())
     )
 
 
@@ -219,37 +197,40 @@ def _outside(vma: Vma) -> tuple[int, int, int, bool, int, bool]:
 
 
 def _touched(label: Label, cover: Sequence[Vma | None]) -> _Touched:
-    """Return what a call touches; O(pages).
-
-    A fault in a VMA without anon_vma gives it one, and looks whether a neighbour has one to lend.
-    A VMA that comes or changes may merge with its neighbours.
-    """
+    """Return what a call touches; O(pages)."""
     start, end = label.start, label.end
     if label.kind == "munmap":
         return _Touched(0, _cut(start, end, cover))
     if label.kind == "write":
-        reads, changes = _span(start, end, _INDEX), _span(start, end, _ENTRY)
-        for vma in cover[start:end]:
-            if vma is not None and vma.anon_vma is None:
-                reads |= _span(vma.start - 1, vma.end + 1, _VMA)
-                changes |= _changed(vma)
-        return _Touched(reads, changes)
+        return _Touched(_lenders(cover[start:end]), _span(start, end, _ENTRY))
     if label.kind == "move":
-        reads, changes = _joined(label.to, label.to_end, cover)
-        changes |= _span(label.to, label.to_end, _ALL)
-        return _Touched(reads, changes | _cut(start, end, cover))
-    reads, changes = _joined(start, end, cover)
+        joined = _joined(label.to, label.to_end, cover)
+        entries = _span(label.to, label.to_end, _ENTRY)
+        return joined._replace(changes=joined.changes | entries | _cut(start, end, cover))
+    joined = _joined(start, end, cover)
     if label.kind == "mergeable":
-        return _Touched(reads, changes)
-    return _Touched(reads, changes | _span(start, end, _ALL))
+        return joined
+    return joined._replace(changes=joined.changes | _span(start, end, _ENTRY))
+
+
+def _lenders(vmas: Sequence[Vma | None]) -> int:
+    """Return the bits of the VMAs that a fault in `vmas` looks at.
+
+    A VMA without anon_vma gets one as a whole, and from a neighbour if one has one to lend.
+    """
+    bits = 0
+    for vma in vmas:
+        if vma is not None and vma.anon_vma is None:
+            bits |= _span(vma.start - 1, vma.end + 1, _VMA)
+    return bits
 
 
 def _cut(start: int, end: int, cover: Sequence[Vma | None]) -> int:
     """Return the bits of `[start, end)`, which is cut out of its VMAs.
 
-    A piece that is new in a split has the links of the other in the opposite order.
+    Of two pieces the new one has its links in the opposite order, so the rest is changed, too.
     """
-    changes = _span(start, end, _ALL)
+    changes = _span(start, end, _BOTH)
     for vma in cover[start:end]:
         if vma is not None and len(vma.chain) > 1 and (vma.start < start or end < vma.end):
             changes |= _span(vma.start, vma.end, _VMA)
@@ -259,27 +240,20 @@ def _cut(start: int, end: int, cover: Sequence[Vma | None]) -> int:
 def _joined(start: int, end: int, cover: Sequence[Vma | None]) -> _Touched:
     """Return what is touched where the VMAs of `[start, end)` may merge with their neighbours."""
     changes = _span(start, end, _VMA)
-    for at in range(max(start - 1, 0), min(end + 1, len(cover))):
-        vma = cover[at]
+    for vma in cover[max(start - 1, 0) : end + 1]:
         if vma is not None:
-            changes |= _changed(vma)
+            changes |= _span(vma.start, vma.end, _VMA)
     return _Touched(_span(start - 1, end + 1, _VMA), changes)
-
-
-def _changed(vma: Vma) -> int:
-    """Return the bits of a VMA that is changed; one without anon_vma may be given one."""
-    return _span(vma.start, vma.end, _VMA if vma.anon_vma is not None else _VMA | _INDEX)
 
 
 def _span(start: int, end: int, parts: int) -> int:
     """Return the bits of `parts` of the pages of `[start, end)`; page -1 comes first."""
-    return sum(parts << 3 * (page + 1) for page in range(start, end))
+    return sum(parts << 2 * (page + 1) for page in range(start, end))
 
 
-def _bits(known: Iterable[_Known], kinds: Sequence[str], pages: range) -> int:
-    """Return the bits of those of the `known` calls that are of `kinds` and about some `pages`."""
+def _union(choices: Iterable[Choice]) -> int:
+    """Return the bits of all `choices`."""
     bits = 0
-    for _, _, label, bit, _ in known:
-        if label and label.kind in kinds and label.start < pages.stop and pages.start < label.end:
-            bits |= bit
+    for choice in choices:
+        bits |= choice.bit
     return bits

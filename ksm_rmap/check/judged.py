@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ksm_rmap import walks
-from ksm_rmap.check.canonical import MAPPED_KSM, encode
+from ksm_rmap.check.canonical import MAPPED_KSM, encode, named
+from ksm_rmap.check.commute import Choices
 from ksm_rmap.check.judge import truths
 from ksm_rmap.check.reach import situations
 from ksm_rmap.check.restore import decode
@@ -51,6 +52,9 @@ class KernelProblem:
             if is_design(walk):
                 raise WalkError(f"walk {name!r} remembers what happened: `check` tries such walks")
         self._ordinary = "anon" in self.walks
+        self.choices = Choices(menu)
+        self.sleepers = self.choices.alphabet.size
+        """How many calls may sleep, as the engine asks."""
         self.full = walks.get("full")
         """The walk that swap-out and migration use."""
 
@@ -68,10 +72,23 @@ class KernelProblem:
         """Return the state of one process with nothing mapped."""
         return encode(State(rules=self.rules))
 
-    def successors(self, state: bytes) -> Iterator[tuple[str, bytes]]:
-        """Yield the kind of each call that is enabled, and the state after it."""
-        for kind, _, after in self.steps(decode(state, self.rules)):
-            yield kind, encode(after)
+    def successors(self, state: bytes, asleep: int) -> Iterator[tuple[str, bytes, int]]:
+        """Yield the kind of each call that is enabled and awake, the state after it, who sleeps."""
+        machine = decode(state, self.rules)
+        choices, enabled = self.choices.of(machine)
+        renamed = self.choices.alphabet.renamed
+        for kind, call, bit, sleepers in choices:
+            if bit & asleep:
+                continue
+            try:
+                after = call.apply(machine, self.full)
+            except MmError:
+                continue
+            string, processes, contents = named(after)
+            asleep_there = sleepers & enabled
+            if asleep_there:
+                asleep_there = renamed(asleep_there, processes, contents)
+            yield kind, string, asleep_there
 
     def steps(self, state: State, born: int = 0) -> Iterator[tuple[str, Call, State]]:
         """Yield each call that `state` enables, with its kind and the state after it.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ksm_rmap.model.calls import Call
     from ksm_rmap.model.state import State
 
-__all__ = ("MIGRATION_KINDS", "PLAIN_KINDS", "SWAP_KINDS", "Menu")
+__all__ = ("MIGRATION_KINDS", "PLAIN_KINDS", "SWAP_KINDS", "Menu", "known_contents")
 
 PLAIN_KINDS = (
     "mmap",
@@ -73,7 +73,7 @@ class Menu:
         that there are.
         """
         here = Enabled(state, self.scope, born)
-        contents = _contents(state) + 1
+        contents = known_contents(state) + 1
         for kind in self.kinds if kinds is None else kinds:
             for call in here.calls(kind):
                 args: dict[str, Any] = dict(call.args)
@@ -87,7 +87,7 @@ class Menu:
         return args.get("pages", 0) <= self.sizes or (op == "madvise" and not self.all_forms)
 
 
-def _contents(state: State) -> int:
+def known_contents(state: State) -> int:
     """Return the greatest content that is anywhere in `state`, in a page or in what ksmd knows."""
     seen = [folio.content for folio in state.folios.values_in_order()]
     seen += [slot.content for slot in state.slots.values_in_order()]

@@ -11,6 +11,8 @@ Rules of this module:
    states share one, and one of them is lost, with a probability of about n * n / 2**65.
 3. Each state keeps the key of one parent of the level before, the least of all; thus the way to
    a state can be found again by looking for those keys once more.
+4. A step may tell which steps need not follow it (`ksm_rmap.check.commute`): they sleep in the
+   state it leads to. What sleeps there is what any step of the level before put to sleep.
 """
 
 from __future__ import annotations
@@ -20,27 +22,38 @@ import time
 from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
 __all__ = ("Found", "Level", "Problem", "Round", "Shard", "Snapshot", "key_of")
 
 Key = int
 """Digest of a state, 64 bits."""
-Candidate = tuple[Key, Key, bytes]
-"""Key of a state, key of a parent, and the state."""
+Entry = bytes
+"""A state, and behind it the set of steps that sleep in it: always the same number of bytes."""
+
+_CANDIDATE = Struct("<QQH")
+"""Key of a state, key of a parent, length of the entry that comes next."""
 
 
 class Problem(Protocol):
     """What is searched."""
 
+    @property
+    def sleepers(self) -> int:
+        """How many steps may sleep; 0: none ever does."""
+
     def initial(self) -> bytes:
         """Return the state to begin with."""
 
-    def successors(self, state: bytes) -> Iterable[tuple[str, bytes]]:
-        """Yield the kind of each step that leads away from `state`, and where it leads."""
+    def successors(self, state: bytes, asleep: int) -> Iterable[tuple[str, bytes, int]]:
+        """Yield the kind of each step from `state`, where it leads, and what then sleeps there.
+
+        Steps that are `asleep`, a set of bits, may be left out.
+        """
 
     def look(self, state: bytes, goals: Collection[str]) -> tuple[Collection[str], Collection[str]]:
         """Return which of `goals` are reached in `state`, and the marks that it is counted by."""
@@ -64,8 +77,8 @@ class Round(NamedTuple):
 
     done: bool
     """Whether the level is expanded."""
-    batches: list[list[Candidate]]
-    """For each shard what belongs to it."""
+    batches: list[bytes]
+    """For each shard what belongs to it, packed."""
 
 
 class Level(NamedTuple):
@@ -92,9 +105,9 @@ class Snapshot(NamedTuple):
     """All that a shard knows, to be stored and taken up again."""
 
     parents: dict[Key, Key]
-    frontier: list[tuple[Key, bytes]]
+    frontier: list[tuple[Key, Entry]]
     """States still to be expanded."""
-    coming: dict[Key, bytes]
+    coming: dict[Key, Entry]
     depth: int
     expanded: int
     goals: frozenset[str]
@@ -113,19 +126,21 @@ class Shard:
         self.shards = shards
         self.parents: dict[Key, Key] = {}
         """Every state met, with the parent it keeps."""
-        self.frontier: list[tuple[Key, bytes]] = []
+        self.frontier: list[tuple[Key, Entry]] = []
         """The states of the last finished level."""
         self.position = 0
         """The first of them that was not expanded."""
         self.expanded = 0
         """How many of them were."""
-        self.coming: dict[Key, bytes] = {}
+        self.coming: dict[Key, Entry] = {}
         """The new states of the level that is being made."""
         self.depth = 0
         """Depth of `coming`."""
         self.goals: frozenset[str] = frozenset()
         """What was not reached at a lesser depth."""
-        self._sent: set[Key] = set()
+        self._sent: dict[Key, int] = {}
+        """What was handed to other shards in this level: keys, and what sleeps there."""
+        self._width = (problem.sleepers + 7) // 8
         self._clear()
 
     def _clear(self) -> None:
@@ -140,7 +155,7 @@ class Shard:
         state = self.problem.initial()
         key = key_of(state)
         if key % self.shards == self.index:
-            self._meet(key, key, state)
+            self._meet(key, key, state, bytes(self._width))
 
     def expand(self, seconds: float) -> Round:
         """Expand states of the frontier until all are, or for so many seconds.
@@ -149,40 +164,58 @@ class Shard:
         least is the first.
         """
         until = time.monotonic() + seconds
-        batches: list[list[Candidate]] = [[] for _ in range(self.shards)]
+        batches: list[list[bytes]] = [[] for _ in range(self.shards)]
         frontier, successors, steps = self.frontier, self.problem.successors, self._steps
-        index, shards, sent, parents = self.index, self.shards, self._sent, self.parents
+        index, shards, parents, coming = self.index, self.shards, self.parents, self.coming
+        width = self._width
         while self.position < len(frontier) and time.monotonic() < until:
-            parent, state = frontier[self.position]
-            for kind, successor in successors(state):
+            parent, entry = frontier[self.position]
+            cut = len(entry) - width
+            asleep = int.from_bytes(entry[cut:], "little")
+            for kind, successor, sleepers in successors(entry[:cut], asleep):
                 steps[kind] += 1
                 key = key_of(successor)
                 owner = key % shards
-                if owner == index:
-                    if key not in parents:
-                        self._meet(key, parent, successor)
-                    elif parent < parents[key] and key in self.coming:
-                        parents[key] = parent
-                elif key not in sent:
-                    sent.add(key)
-                    batches[owner].append((key, parent, successor))
+                if owner != index:
+                    self._send(batches[owner], key, parent, successor, sleepers)
+                elif key not in parents:
+                    self._meet(key, parent, successor, sleepers.to_bytes(width, "little"))
+                elif key in coming:
+                    self._meet_again(key, parent, sleepers)
             self.position += 1
             self.expanded += 1
-        return Round(self.position == len(frontier), batches)
+        return Round(self.position == len(frontier), [b"".join(batch) for batch in batches])
 
-    def absorb(self, batches: Sequence[Iterable[Candidate]]) -> None:
+    def _send(self, batch: list[bytes], key: Key, parent: Key, state: bytes, sleepers: int) -> None:
+        """Put a state into a batch, unless all of this was sent before."""
+        before = self._sent.get(key)
+        if before is None:
+            self._sent[key] = sleepers
+        elif sleepers & ~before:
+            self._sent[key] = before | sleepers
+            state = b""  # the other shard has it
+        else:
+            return
+        entry = state + sleepers.to_bytes(self._width, "little")
+        batch += (_CANDIDATE.pack(key, parent, len(entry)), entry)
+
+    def absorb(self, batches: Iterable[bytes]) -> None:
         """Take in what other shards found."""
         for batch in batches:
-            for key, parent, state in batch:
-                known = self.parents.get(key)
-                if known is None:
-                    self._meet(key, parent, state)
-                elif parent < known and key in self.coming:
-                    self.parents[key] = parent
+            at = 0
+            while at < len(batch):
+                key, parent, length = _CANDIDATE.unpack_from(batch, at)
+                at += _CANDIDATE.size
+                cut, end = at + length - self._width, at + length
+                if key not in self.parents:
+                    self._meet(key, parent, batch[at:cut], batch[cut:end])
+                elif key in self.coming:
+                    self._meet_again(key, parent, int.from_bytes(batch[cut:end], "little"))
+                at = end
 
-    def _meet(self, key: Key, parent: Key, state: bytes) -> None:
+    def _meet(self, key: Key, parent: Key, state: bytes, sleepers: bytes) -> None:
         self.parents[key] = parent
-        self.coming[key] = state
+        self.coming[key] = state + sleepers
         reached, marks = self.problem.look(state, self.goals)
         self._marks.update(marks)
         for goal in reached:
@@ -190,6 +223,15 @@ class Shard:
             if goal not in self._found:
                 self._seconds[goal] = time.monotonic()
             self._found[goal] = min(found, self._found.get(goal, found))
+
+    def _meet_again(self, key: Key, parent: Key, sleepers: int) -> None:
+        """Note another step to a state of the level that is being made."""
+        self.parents[key] = min(parent, self.parents[key])
+        if sleepers:
+            entry, width = self.coming[key], self._width  # some may sleep, so the width is not 0
+            asleep = int.from_bytes(entry[-width:], "little")
+            if sleepers & ~asleep:
+                self.coming[key] = entry[:-width] + (asleep | sleepers).to_bytes(width, "little")
 
     def report(self) -> Level:
         """Return what is known of the level that is being made."""

@@ -29,16 +29,19 @@ class Grid:
         self.size = size
         self.pause = pause
 
+    sleepers = 0
+
     def initial(self) -> bytes:
         return bytes((0, 0))
 
-    def successors(self, state: bytes) -> Iterator[tuple[str, bytes]]:
+    def successors(self, state: bytes, asleep: int) -> Iterator[tuple[str, bytes, int]]:
+        assert asleep == 0
         time.sleep(self.pause)
         x, y = state
         if x < self.size:
-            yield "right", bytes((x + 1, y))
+            yield "right", bytes((x + 1, y)), 0
         if y < self.size:
-            yield "up", bytes((x, y + 1))
+            yield "up", bytes((x, y + 1)), 0
 
     def look(self, state: bytes, goals: Collection[str]) -> tuple[list[str], list[str]]:
         x, y = state
