@@ -55,6 +55,7 @@
 #endif
 
 #define BT_PAGE 32      /* most slots in a page */
+#define BT_FOUR 4       /* slots that a search copies at a time */
 #define BT_HEIGHT 64    /* more than any tree in memory can reach: each branch has >= 2 */
 
 struct bt_page {
@@ -64,7 +65,7 @@ struct bt_page {
 	uint64_t rank;          /* of the first item, valid only after bt_number() */
 	uint64_t starts[BT_PAGE];
 	uint64_t lasts[BT_PAGE];
-	void *slots[BT_PAGE];
+	void *slots[BT_PAGE + BT_FOUR - 1]; /* the copy of the last slot may read past it */
 };
 
 struct bt_item {

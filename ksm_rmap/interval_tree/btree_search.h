@@ -31,7 +31,7 @@ struct bt_found {
 static inline int
 bt_reserve(struct bt_found *found)
 {
-	if (found->count + BT_PAGE <= found->room)
+	if (found->count + BT_PAGE + BT_FOUR <= found->room)
 		return 0;
 	size_t room = found->room * 4;
 	void **items = BT_MALLOC(room * sizeof *items);
@@ -134,7 +134,10 @@ bt_step(struct bt_walk *walk, struct bt_run *run)
 	}
 }
 
-/* Copy what a step found; neighbours, the common case, all at once. */
+/*
+ * Copy what a step found; neighbours, the common case, by fours: a copy of a length that
+ * is known needs no call. Up to three places after the last may be written.
+ */
 BT_INLINE void **
 bt_copy_run(const struct bt_run *run, void **to)
 {
@@ -143,7 +146,8 @@ bt_copy_run(const struct bt_run *run, void **to)
 		*to++ = run->item;
 	} else if (!(slots & past)) {
 		uint32_t from = bt_lowest(slots), count = bt_lowest(past) - from;
-		memcpy(to, run->leaf->slots + from, count * sizeof *to);
+		for (uint32_t i = 0; i < count; i += BT_FOUR)
+			memcpy(to + i, run->leaf->slots + from + i, BT_FOUR * sizeof *to);
 		to += count;
 	} else {
 		for (; slots; slots &= slots - 1)

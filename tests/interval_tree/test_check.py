@@ -27,7 +27,7 @@ class CPage(ctypes.Structure):
         ("rank", ctypes.c_uint64),
         ("starts", ctypes.c_uint64 * PAGE),
         ("lasts", ctypes.c_uint64 * PAGE),
-        ("slots", ctypes.c_void_p * PAGE),
+        ("slots", ctypes.c_void_p * (PAGE + 3)),
     )
 
 
