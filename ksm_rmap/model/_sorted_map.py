@@ -5,9 +5,10 @@ C, used where it was compiled, and one in Python, which behave alike. ``COMPILED
 this is; the environment variable ``KSM_RMAP_PURE=1`` chooses the Python form, for tests and for
 debugging.
 
-`SortedMap` is a `PagedMap`: in C, a map of one page answers itself and leaves the rest to
-Python. `record` decorates each NamedTuple of the model and `frozen_record` its dataclass; in C
-they replace functions that Python writes for such a class by quicker ones of equal meaning.
+`SortedMap` is a `PagedMap`: in C it looks keys up, and lists and changes a map of one page; the
+rest is left to Python. `record` decorates each NamedTuple of the model and `frozen_record` its
+dataclass: in C they replace functions that Python writes for such a class by quicker ones of
+equal meaning.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 /*
- * The C form of the model's data structures: maps of one page, and records.
+ * The C form of the model's data structures: sorted maps, and records.
  *
- * It holds no rule of the kernel, and no algorithm of its own: a B+-tree of several pages, and
- * every unusual call, is left to the Python form.
+ * It holds no rule of the kernel, and no algorithm of its own: how a B+-tree of several pages is
+ * listed and changed, and every unusual call, is left to the Python form.
  */
 #include "record.h"
 #include "table.h"
 
-/* `fall_back_on(cls)`: what one page cannot answer is asked of the methods of `cls`. */
+/* `fall_back_on(cls)`: what is left to Python is asked of the methods of `cls`. */
 static PyObject *
 tables_fall_back_on(PyObject *module, PyObject *cls)
 {
@@ -22,7 +22,7 @@ tables_fall_back_on(PyObject *module, PyObject *cls)
 }
 
 static PyMethodDef tables_functions[] = {
-	{"fall_back_on", tables_fall_back_on, METH_O, "Leave to this class what is not one page."},
+	{"fall_back_on", tables_fall_back_on, METH_O, "Leave to this class what is not done here."},
 	{"record", tables_record, METH_O, "Make a NamedTuple quick to construct and to replace."},
 	{"frozen_record", tables_frozen_record, METH_O, "Make a frozen dataclass quick to construct."},
 	{NULL},

@@ -1,14 +1,15 @@
 /*
- * A sorted map of one page: the base type of the compiled SortedMap.
+ * The base type of the compiled SortedMap: look-ups, and changes of a map of one page.
  *
  * A map is one page if its depth is 0 and its root is `(keys, values)`, two tuples of its
  * length; the pages are those of _paged_map.py and may be read and made there as well.
  *
  * Rules of this file:
  *
- * 1. A method answers here if the map is one page, the call is regular (as many arguments as
- *    there are, by position) and every key that it looks at is an int of 64 bits. Everything
- *    else, errors included, is left to the method of the same name in Python.
+ * 1. A method answers here if the call is regular (as many arguments as there are, by position)
+ *    and every key that it looks at is an int of 64 bits; one that lists or changes a map asks
+ *    for one page, too. Everything else, errors included, is left to the method of the same
+ *    name in Python.
  * 2. An allocation may run the garbage collector and with it any code: whoever allocates holds
  *    the root, or what it has read from it.
  */
@@ -27,7 +28,7 @@ typedef struct {
 /* Every page has room for this many entries (`_limit` is at least 4). */
 #define ALWAYS_FITS 4
 
-/* Call the Python form of a method; all that is not one plain page ends here. */
+/* Call the Python form of a method; all that is out of the ordinary ends here. */
 static PyObject *
 in_python(Table *self, int method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -52,20 +53,7 @@ in_python(Table *self, int method, PyObject *const *args, Py_ssize_t nargs, PyOb
 	return result;
 }
 
-/* ---- one page ---- */
-
-/* Whether the map is one page; set its columns (borrowed). */
-static inline int
-one_page(Table *self, PyObject **keys, PyObject **values)
-{
-	PyObject *root = self->root;
-	if (self->depth || !root || !PyTuple_CheckExact(root) || PyTuple_GET_SIZE(root) != 2)
-		return 0;
-	*keys = PyTuple_GET_ITEM(root, 0);
-	*values = PyTuple_GET_ITEM(root, 1);
-	return PyTuple_CheckExact(*keys) && PyTuple_CheckExact(*values) &&
-	       PyTuple_GET_SIZE(*keys) == self->len && PyTuple_GET_SIZE(*values) == self->len;
-}
+/* ---- pages ---- */
 
 /* Whether the object is an int of 64 bits, no subclass; set its value. */
 static inline int
@@ -100,6 +88,43 @@ find(PyObject *keys, PyObject *key, Py_ssize_t *at)
 	}
 	*at = low;
 	return found;
+}
+
+/* Whether this is a page; set its columns (borrowed). */
+static inline int
+page_columns(PyObject *page, PyObject **keys, PyObject **values)
+{
+	if (!page || !PyTuple_CheckExact(page) || PyTuple_GET_SIZE(page) != 2)
+		return 0;
+	*keys = PyTuple_GET_ITEM(page, 0);
+	*values = PyTuple_GET_ITEM(page, 1);
+	return PyTuple_CheckExact(*keys) && PyTuple_CheckExact(*values) &&
+	       PyTuple_GET_SIZE(*keys) == PyTuple_GET_SIZE(*values);
+}
+
+/* Whether the map is one page; set its columns (borrowed). */
+static inline int
+one_page(Table *self, PyObject **keys, PyObject **values)
+{
+	return !self->depth && page_columns(self->root, keys, values) &&
+	       PyTuple_GET_SIZE(*keys) == self->len;
+}
+
+/* Look for `key` in the leaf where it would be; as find(), with the columns of that leaf. */
+static inline int
+look_up(Table *self, PyObject *key, PyObject **keys, PyObject **values, Py_ssize_t *at)
+{
+	PyObject *page = self->root;
+	for (Py_ssize_t depth = self->depth;; depth--) {
+		int found = page_columns(page, keys, values) ? find(*keys, key, at) : -1;
+		if (found < 0 || depth <= 0)
+			return found;
+		/* The last child that starts at the key or before, the first one if none does. */
+		Py_ssize_t child = *at + found > 0 ? *at + found - 1 : 0;
+		if (child >= PyTuple_GET_SIZE(*values))
+			return -1;
+		page = PyTuple_GET_ITEM(*values, child);
+	}
 }
 
 /* Return (first, second), which are stolen, even on failure; either may be a NULL with an error. */
@@ -174,7 +199,7 @@ table_subscript(Table *self, PyObject *key)
 {
 	PyObject *keys, *values;
 	Py_ssize_t at;
-	if (one_page(self, &keys, &values) && find(keys, key, &at) > 0)
+	if (look_up(self, key, &keys, &values, &at) > 0)
 		return Py_NewRef(PyTuple_GET_ITEM(values, at));
 	return in_python(self, GETITEM, &key, 1, NULL);
 }
@@ -184,7 +209,7 @@ table_contains(Table *self, PyObject *key)
 {
 	PyObject *keys, *values;
 	Py_ssize_t at;
-	int found = one_page(self, &keys, &values) ? find(keys, key, &at) : -1;
+	int found = look_up(self, key, &keys, &values, &at);
 	if (found >= 0)
 		return found;
 	PyObject *answer = in_python(self, CONTAINS, &key, 1, NULL);
@@ -198,8 +223,8 @@ table_get(Table *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwname
 {
 	PyObject *keys, *values;
 	Py_ssize_t at;
-	if (!kwnames && (nargs == 1 || nargs == 2) && one_page(self, &keys, &values)) {
-		int found = find(keys, args[0], &at);
+	if (!kwnames && (nargs == 1 || nargs == 2)) {
+		int found = look_up(self, args[0], &keys, &values, &at);
 		if (found > 0)
 			return Py_NewRef(PyTuple_GET_ITEM(values, at));
 		if (found == 0)
@@ -213,8 +238,8 @@ table_floor(Table *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
 {
 	PyObject *keys, *values;
 	Py_ssize_t at;
-	if (!kwnames && nargs == 1 && one_page(self, &keys, &values)) {
-		int found = find(keys, args[0], &at);
+	if (!kwnames && nargs == 1) {
+		int found = look_up(self, args[0], &keys, &values, &at);
 		if (found >= 0)
 			return entry(keys, values, at - !found);
 	}
@@ -482,7 +507,7 @@ static PyMethodDef table_methods[] = {
 };
 
 static PyType_Slot table_slots[] = {
-	{Py_tp_doc, "A sorted map whose methods answer in C while it is one page of plain ints."},
+	{Py_tp_doc, "A sorted map whose methods answer in C as long as it is simple: see table.h."},
 	{Py_tp_new, table_new},
 	{Py_tp_dealloc, table_dealloc},
 	{Py_tp_traverse, table_traverse},
