@@ -306,12 +306,12 @@ def test_what_is_no_record_is_refused(compiled: Any) -> None:  # noqa: ANN401
 
 STEPS: list[Callable[[Any, Any], Any]] = [
     lambda table, _: table.with_item(3, "c"),
-    lambda table, _: table.with_item(1, "c"),
-    lambda table, _: table.without(1),
+    lambda table, _: table.with_item(4, "c"),
+    lambda table, _: table.without(4),
     lambda table, _: table.floor(9),
-    lambda table, _: list(table.pairs(0, 9)),
+    lambda table, _: list(table.pairs(0, 90)),
     lambda table, _: list(table),
-    lambda table, _: table == type(table)(),
+    lambda table, _: table == table.without(4),
     lambda _, record: record._replace(two=7),
     lambda _, record: type(record)(1, three=2),
 ]
@@ -320,7 +320,8 @@ STEPS: list[Callable[[Any, Any], Any]] = [
 @pytest.mark.parametrize("number", range(len(STEPS)))
 def test_memory_that_runs_out_is_an_error_and_no_more(compiled: Any, number: int) -> None:  # noqa: ANN401
     testcapi = pytest.importorskip("_testcapi", reason="this Python has no _testcapi")
-    table = compiled.SortedMap([(1, "a"), (2, "b")])
+    entries = [(at, str(at)) for at in range(0, 50, 2)]  # Python keeps no tuples of that length
+    table = compiled.SortedMap(entries)
     record = compiled.record(plain())(1, 2, 3)
     for after in range(200):
         testcapi.set_nomemory(after, 0)
@@ -333,7 +334,7 @@ def test_memory_that_runs_out_is_an_error_and_no_more(compiled: Any, number: int
         finally:
             testcapi.remove_mem_hooks()
         table.check()
-        assert list(table.pairs()) == [(1, "a"), (2, "b")]
+        assert list(table.pairs()) == entries
         if not failed:
             return
     pytest.fail("the step never had enough memory")
