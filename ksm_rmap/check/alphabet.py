@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Alphabet", "Label")
 
+Names = tuple[tuple[int, ...], tuple[int, ...]]
+"""Old numbers of processes and of contents in the order of the new ones."""
+
 
 class Label(NamedTuple):
     """What a call does, but for its process and its content. Labels are ordered by `kinds`."""
@@ -50,6 +53,8 @@ class Alphabet:
         self._writes = [[0] * menu.contents for _ in self._calls]
         """For each process and content the bits of its calls that write it."""
         self._bases: dict[Label, int] = {}
+        self._moves: dict[Names, list[tuple[int, int, int]]] = {}
+        """What changes of names do, computed when first met."""
         self.size = 0
         """How many bits there are."""
         for label in _labels(menu, kinds):
@@ -78,27 +83,34 @@ class Alphabet:
         """Return the bits of all calls with lesser labels."""
         return (1 << self._bases[label]) - 1
 
-    def renamed(self, calls: int, processes: Sequence[int], contents: Sequence[int]) -> int:
+    def renamed(self, calls: int, processes: tuple[int, ...], contents: tuple[int, ...]) -> int:
         """Return a set of calls after a change of names.
 
         `processes` are the old numbers in the order of the new ones, `contents` likewise. What
         belongs to a process that is no more is dropped; a content that is nowhere any more is as
         good as the first that was never there.
         """
-        if _kept(processes, 0) and _kept(contents, 1):
-            return calls
-        places = {process: place for place, process in enumerate(processes)}
-        names = {content: name for name, content in enumerate(contents)}
+        names = processes, contents
+        moves = self._moves.get(names)
+        if moves is None:
+            moves = self._moves[names] = self._moved(processes, contents)
         renamed = 0
-        for old, (plain, writes) in enumerate(zip(self._calls, self._writes, strict=True)):
-            if old in places and calls & (plain | sum(writes)):
-                new = places[old]
-                renamed |= _shifted(calls & plain, new - old)
-                for content, bits in enumerate(writes):
-                    name = names.get(content + 1, len(contents))
-                    by = (new - old) * self._contents + name - content
-                    renamed |= _shifted(calls & bits, by)
+        for bits, left, right in moves:
+            renamed |= (calls & bits) << left >> right
         return renamed
+
+    def _moved(
+        self, processes: tuple[int, ...], contents: tuple[int, ...]
+    ) -> list[tuple[int, int, int]]:
+        """Return which bits a change of names moves, and how far to the left and to the right."""
+        shifts: dict[int, int] = {}
+        for new, old in enumerate(processes):
+            shifts[new - old] = shifts.get(new - old, 0) | self._calls[old]
+            for content, bits in enumerate(self._writes[old], 1):
+                name = contents.index(content) if content in contents else len(contents)
+                by = (new - old) * self._contents + name + 1 - content
+                shifts[by] = shifts.get(by, 0) | bits
+        return [(bits, max(by, 0), max(-by, 0)) for by, bits in shifts.items()]
 
 
 def _labels(menu: Menu, kinds: Sequence[str]) -> Iterator[Label]:
@@ -111,12 +123,3 @@ def _labels(menu: Menu, kinds: Sequence[str]) -> Iterator[Label]:
         for start, more, to in product(pages, pages, targets):
             if start + more < menu.pages:
                 yield Label(kind, start, more + 1, to)
-
-
-def _kept(order: Sequence[int], first: int) -> bool:
-    """Whether the new names are the old ones."""
-    return all(old == new for new, old in enumerate(order, first))
-
-
-def _shifted(bits: int, by: int) -> int:
-    return bits << by if by >= 0 else bits >> -by

@@ -217,7 +217,8 @@ class Shard:
         self.parents[key] = parent
         self.coming[key] = state + sleepers
         reached, marks = self.problem.look(state, self.goals)
-        self._marks.update(marks)
+        if marks:  # rarely, and to count nothing costs a microsecond
+            self._marks.update(marks)
         for goal in reached:
             found = Found(len(state), state, key)
             if goal not in self._found:
