@@ -320,8 +320,11 @@ STEPS: list[Callable[[Any, Any], Any]] = [
 @pytest.mark.parametrize("number", range(len(STEPS)))
 def test_memory_that_runs_out_is_an_error_and_no_more(compiled: Any, number: int) -> None:  # noqa: ANN401
     testcapi = pytest.importorskip("_testcapi", reason="this Python has no _testcapi")
-    entries = [(at, str(at)) for at in range(0, 50, 2)]  # Python keeps no tuples of that length
+    # One page, so that no Python code runs without memory, which crashes Python 3.12; and more
+    # than the twenty entries up to which Python keeps a stock of tuples.
+    entries = [(at, str(at)) for at in range(0, 48, 2)]
     table = compiled.SortedMap(entries)
+    assert not table._depth
     record = compiled.record(plain())(1, 2, 3)
     for after in range(200):
         testcapi.set_nomemory(after, 0)
