@@ -44,24 +44,31 @@ class TrackVisits:
 
 
 class TimeSearches:
-    """One kind of search, many places."""
+    """One kind of search, many places.
 
-    params = (list(LAYOUTS), [0, 900])
-    param_names = ("layout", "width")
+    Points show the comparison of whole pages, scattered giants the answers that are known
+    from above, the width of 9900 the copy of neighbours.
+    """
 
-    def setup(self, layout: str, width: int) -> None:
-        self.tree = IntervalTree(LAYOUTS[layout](NNODES))
+    params = (list(LAYOUTS), [0, 900, 9900], ["bulk", "grown"])
+    param_names = ("layout", "width", "form")
+
+    def setup(self, layout: str, width: int, form: str) -> None:
+        given = LAYOUTS[layout](NNODES)
+        self.tree = IntervalTree[int](given if form == "bulk" else ())
+        for triple in given if form == "grown" else ():
+            self.tree.insert(*triple)
         self.queries = layouts.queries(NNODES, width, NSEARCHES)
 
-    def time_overlap(self, _layout: str, _width: int) -> None:
+    def time_overlap(self, _layout: str, _width: int, _form: str) -> None:
         for query in self.queries:
             self.tree.overlap(*query)
 
-    def time_first_overlap(self, _layout: str, _width: int) -> None:
+    def time_first_overlap(self, _layout: str, _width: int, _form: str) -> None:
         for query in self.queries:
             self.tree.first_overlap(*query)
 
-    def time_count_overlap(self, _layout: str, _width: int) -> None:
+    def time_count_overlap(self, _layout: str, _width: int, _form: str) -> None:
         for query in self.queries:
             self.tree.count_overlap(*query)
 

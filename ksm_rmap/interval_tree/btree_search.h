@@ -102,7 +102,8 @@ bt_walk_begin(struct bt_walk *walk, const struct bt *tree, uint64_t start, uint6
 
 /*
  * Find the next of what overlaps, in order. Return 0 when there is nothing more. A slot
- * of which only the longest item reaches the start is answered here, without a descent.
+ * of which only the longest item reaches the start is answered here, without a descent;
+ * unless that item is not made yet, for then only its leaf knows where it starts.
  */
 BT_INLINE int
 bt_step(struct bt_walk *walk, struct bt_run *run)

@@ -18,7 +18,7 @@ PAGE = 32
 
 
 class CPage(ctypes.Structure):
-    """``struct bt_page`` of btree.h."""
+    """``struct bt_page`` of btree_page.h."""
 
     _fields_ = (
         ("parent", ctypes.c_void_p),
@@ -32,7 +32,7 @@ class CPage(ctypes.Structure):
 
 
 class CBranch(CPage):
-    """``struct bt_branch`` of btree.h."""
+    """``struct bt_branch`` of btree_page.h."""
 
     _fields_ = (  # type: ignore[assignment] # added to those of a page
         ("seconds", ctypes.c_uint64 * PAGE),

@@ -244,7 +244,7 @@ BUGS: dict[str, Bug] = {
         "",
     ),
     "a number that moves is taken for an interval": (
-        "btree.h",
+        "btree_page.h",
         "else if (!bt_is_unmade(page->slots[i]))",
         "else",
     ),

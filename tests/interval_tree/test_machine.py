@@ -176,7 +176,7 @@ C_BUGS = {
         "uint32_t at = bt_upper(page, item->start - !!item->start);\n\tbt_put",
     ),
     "bounds compare as signed": (
-        "btree.h",
+        "btree_page.h",
         "inclusive ? keys[group + i] <= key",
         "inclusive ? (int64_t)keys[group + i] <= (int64_t)key",
     ),
