@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Alphabet", "Label")
 
+ADVICE = frozenset({"mergeable", "unmergeable"})
+"""Kinds of calls that are about a whole VMA unless calls have every form."""
+
 Names = tuple[tuple[int, ...], tuple[int, ...]]
 """Old numbers of processes and of contents in the order of the new ones."""
 
@@ -114,12 +117,19 @@ class Alphabet:
 
 
 def _labels(menu: Menu, kinds: Sequence[str]) -> Iterator[Label]:
-    pages = range(menu.pages)
+    """Yield what the calls of the menu may be; plain advice is about a VMA, however long it is."""
     for kind in kinds:
         if kind == "exit":
             yield Label(kind)
             continue
-        targets = pages if kind == "move" else (0,)
-        for start, more, to in product(pages, pages, targets):
-            if start + more < menu.pages:
-                yield Label(kind, start, more + 1, to)
+        longest = menu.pages if kind in ADVICE else min(menu.sizes, menu.pages)
+        for start, pages in product(range(menu.pages), range(1, longest + 1)):
+            for to in range(menu.pages) if kind == "move" else (0,):
+                label = Label(kind, start, pages, to)
+                if max(label.end, label.to_end) <= menu.pages and not _overlaps(label):
+                    yield label
+
+
+def _overlaps(label: Label) -> bool:
+    """Whether this is a move to a place that meets its source."""
+    return label.kind == "move" and label.start < label.to_end and label.to < label.end

@@ -14,10 +14,15 @@ MENU = Menu(2, 3, 2)
 LABELS = [
     Label("exit"),
     *(
-        Label(kind, start, pages, to)
-        for kind in KINDS[1:]
-        for start, pages, to in product(range(3), range(1, 4), range(3))
-        if start + pages <= 3 and (kind == "move" or not to)
+        Label("move", start, pages, to)
+        for start, pages, to in product(range(3), (1, 2), range(3))
+        if {*range(start, start + pages), *range(to, to + pages)} <= {0, 1, 2}
+        and (to >= start + pages or start >= to + pages)
+    ),
+    *(
+        Label("write", start, pages)
+        for start, pages in product(range(3), (1, 2))
+        if start + pages <= 3
     ),
 ]
 CALLS = [
