@@ -172,16 +172,18 @@ class Shard:
             parent, entry = frontier[self.position]
             cut = len(entry) - width
             asleep = int.from_bytes(entry[cut:], "little")
+            kinds: list[str] = []
             for kind, successor, sleepers in successors(entry[:cut], asleep):
-                steps[kind] += 1
+                kinds.append(kind)
                 key = key_of(successor)
                 owner = key % shards
                 if owner != index:
                     self._send(batches[owner], key, parent, successor, sleepers)
-                elif key not in parents:
+                elif (known := parents.get(key)) is None:
                     self._meet(key, parent, successor, sleepers.to_bytes(width, "little"))
-                elif key in coming:
+                elif (parent < known or sleepers) and key in coming:
                     self._meet_again(key, parent, sleepers)
+            steps.update(kinds)  # counts in C, once for all the steps of a state
             self.position += 1
             self.expanded += 1
         return Round(self.position == len(frontier), [b"".join(batch) for batch in batches])
