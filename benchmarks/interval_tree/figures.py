@@ -1,15 +1,18 @@
 """Measure every figure that the documentation quotes, side by side in one run.
 
-    python -m benchmarks.interval_tree.figures [section ...]
+    python -m benchmarks.interval_tree.figures [section ...] [--sizes n ...]
 
-Sections: queries, mixed, forks, build, batch, limit, memory; all by default. A peer that
-is not installed is left out. Rounds of all peers are interleaved, in another order each
-time, and each cell is the least of its rounds in nanoseconds an operation, Python's loop
-included: on a shared machine other work only ever adds. Output is Markdown.
+Sections: queries, peers, mixed, forks, build, batch, limit, memory; all by default. Sizes
+are 10,000 and 100,000 by default; forks and memory have their own. A peer that is not
+installed is left out, and beyond 100,000 one that takes minutes to build; queries then
+have one shape. Rounds of all peers are interleaved, in another order each time, and each
+cell is the least of its rounds in nanoseconds an operation, Python's loop included: on a
+shared machine other work only ever adds. Output is Markdown.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import importlib
 import json
@@ -21,48 +24,29 @@ import sys
 import tempfile
 import time
 from array import array
+from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.interval_tree import layouts
-from benchmarks.interval_tree.peers import PEERS, Index
+from benchmarks.interval_tree.batch_peers import batch_peers
+from benchmarks.interval_tree.peers import PEERS, SLOW_TO_BUILD, Index
+from benchmarks.interval_tree.report import ROUNDS, Row, interleaved, say, table, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-Row = dict[str, float]
-ROUNDS = 9
-
-
-def say(text: str) -> None:
-    """Write one line of the report."""
-    print(text, flush=True)  # noqa: T201 - this is the report
-
-
-def interleaved(work: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> Row:
-    """Return the least time of each piece of work over shuffled rounds."""
-    rng, best = random.Random(7), dict.fromkeys(work, float("inf"))
-    for _ in range(rounds):
-        for name in rng.sample(list(work), len(work)):
-            best[name] = min(best[name], work[name]())
-    return best
-
-
-def table(title: str, columns: list[str], rows: dict[str, Row]) -> None:
-    """Print rows of nanoseconds."""
-    say(f"\n### {title}\n")
-    say("| | " + " | ".join(columns) + " |")
-    say("|---" * (1 + len(columns)) + "|")
-    for name, row in rows.items():
-        cells = [f"{row[c]:,.4g}" if c in row else "-" for c in columns]
-        say(f"| {name} | " + " | ".join(cells) + " |")
+#: Sizes beyond this leave out the peers of SLOW_TO_BUILD.
+SMALL = 100_000
 
 
 def built(names: list[str], given: list[layouts.Triple]) -> dict[str, Index]:
     """Build the peers that are installed."""
     made = {}
     for name in names:
+        if len(given) > SMALL and name in SLOW_TO_BUILD:
+            continue
         try:
             made[name] = PEERS[name](given)
         except ImportError:
@@ -106,10 +90,10 @@ STATIC = ["ours, grown", "ours, bulk", "superintervals", "ncls"]
 WIDTHS = {"stab": 0, "range 900": 900, "range 9900": 9900}
 
 
-def queries() -> None:
+def queries(sizes: list[int]) -> None:
     """Time searches of the static peers on every shape."""
-    for nnodes in (10_000, 100_000):
-        for shape, make in SHAPES.items():
+    for nnodes in sizes:
+        for shape, make in list(SHAPES.items())[: None if nnodes <= SMALL else 1]:
             given = make(nnodes)
             made = built(STATIC, given)
             rows: dict[str, Row] = {name: {} for name in made}
@@ -132,6 +116,39 @@ def queries() -> None:
     work = {name: search_time(index, asked) for name, index in made.items()}
     nest_rows = {name: {"stab": cell} for name, cell in interleaved(work, 9).items()}
     table("Searches, nested, n = 2,000", ["stab"], nest_rows)
+
+
+def affordable(index: Index, asked: list[layouts.Query]) -> list[layouts.Query]:
+    """Return as many of the queries as take a tenth of a second, five at least."""
+    one = timed(lambda: [index.search(low, high + index.shift) for low, high in asked[:5]], 5)
+    return asked[: max(5, int(1e8 / one))]
+
+
+def peers(sizes: list[int]) -> None:
+    """Time every peer on the first shape: building, searches, mixed work."""
+    for nnodes in sizes:
+        given = layouts.tailed(nnodes, 1)
+        rows: dict[str, Row] = {}
+        made: dict[str, Index] = {}
+        for name in PEERS:
+            made |= built([name], given)
+            if name in made:  # again: the first time includes loading its modules
+                rows[name] = {"build": timed(partial(PEERS[name], given), nnodes)}
+        for column, width in WIDTHS.items():
+            asked = layouts.queries(nnodes, width, 10_000)
+            agree(made, given, asked)
+            work = {
+                name: search_time(index, affordable(index, asked)) for name, index in made.items()
+            }
+            for name, least in interleaved(work, 3).items():
+                rows[name][column] = least
+        stream = layouts.Mixed(given)
+        parts = [stream.take(1000) for _ in range(4)]
+        changing = {name: index for name, index in made.items() if index.remove}
+        work = {name: mixed_time(index, parts) for name, index in changing.items()}
+        for name, least in interleaved(work, 4).items():
+            rows[name]["mixed"] = least
+        table(f"Every peer, n = {nnodes:,}", ["build", *WIDTHS, "mixed"], rows)
 
 
 DYNAMIC = ["ours, grown", "ours, pure", "intervaltree", "sorted-maxlen", "quicksectx", "manzanita"]
@@ -182,9 +199,9 @@ def mixed_rows(nnodes: int, names: list[str], rounds: int = 12, steps: int = 10_
     return interleaved({name: mixed_time(i, parts) for name, i in made.items()}, rounds)
 
 
-def mixed() -> None:
+def mixed(sizes: list[int]) -> None:
     """Time mixed dynamic work."""
-    for nnodes in (10_000, 100_000):
+    for nnodes in sizes:
         least = mixed_rows(nnodes, DYNAMIC)
         ours, pure = least["ours, grown"], least["ours, pure"]
         rows = {
@@ -194,16 +211,7 @@ def mixed() -> None:
         table(f"Mixed work, n = {nnodes:,}", ["ns", "times ours", "times pure"], rows)
 
 
-def timed(call: Callable[[], object], count: int = 1) -> float:
-    """Return nanoseconds for one of `count` operations of a call."""
-    begin = time.perf_counter()
-    result = call()
-    end = time.perf_counter()
-    del result  # not part of the time
-    return (end - begin) / count * 1e9
-
-
-def forks() -> None:
+def forks(_sizes: list[int]) -> None:
     """Time 22,000 identical intervals."""
     count, rows = 22_000, dict[str, Row]()
     for form in ("_compiled", "_pure"):
@@ -238,12 +246,12 @@ def forks() -> None:
     table("22,000 identical intervals", ["insert", "hit of at", "first", "remove"], rows)
 
 
-def build() -> None:
+def build(sizes: list[int]) -> None:
     """Time bulk building from sorted arrays, and from a list of triples in random order."""
     ours: Any = importlib.import_module("ksm_rmap.interval_tree").IntervalTree
     peer: Any = importlib.import_module("superintervals").IntervalMap
     rows: dict[str, Row] = {}
-    for nnodes in (10_000, 100_000):
+    for nnodes in sizes:
         given = sorted(layouts.tailed(nnodes, 1))
         columns = list(zip(*given, strict=True))
         long = [array("q", column) for column in columns[:2]]
@@ -252,6 +260,7 @@ def build() -> None:
         work = {
             "ours, arrays and values": partial(ours.from_arrays, *long, values),
             "ours, arrays alone": partial(ours.from_arrays, *long),
+            "ours, arrays alone, all asked for": partial(all_made, ours, long),
             "superintervals, arrays and values": partial(peer.from_arrays, *short, values),
             "superintervals, arrays alone": partial(peer.from_arrays, *short),
             "ours, unsorted triples": partial(ours, triples),
@@ -259,15 +268,39 @@ def build() -> None:
         calls = {name: partial(timed, call, nnodes) for name, call in work.items()}
         for name, least in interleaved(calls, 15).items():
             rows.setdefault(name, {})[f"n = {nnodes:,}"] = least
-    table("Bulk build, ns an interval", ["n = 10,000", "n = 100,000"], rows)
+    table("Bulk build, ns an interval", [f"n = {nnodes:,}" for nnodes in sizes], rows)
+    asked = {f"n = {nnodes:,}": first_searches(ours, nnodes) for nnodes in sizes}
+    again = {name: {size: asked[size][name] for size in asked} for name in ("first", "second")}
+    table("1,000 searches after arrays alone, ns a search", list(asked), again)
 
 
-def batch() -> None:
+def all_made(tree_type: Any, columns: list[array[int]]) -> list[Any]:  # noqa: ANN401
+    """Build from arrays and ask for every interval."""
+    return list(tree_type.from_arrays(*columns))
+
+
+def first_searches(tree_type: Any, nnodes: int) -> Row:  # noqa: ANN401
+    """Return the times of searches that ask for intervals nobody asked for, and of the same again.
+
+    The places are far apart, so that few of the first searches meet a page twice.
+    """
+    given = sorted(layouts.tailed(nnodes, 1))
+    starts, lasts = (array("q", column) for column in list(zip(*given, strict=True))[:2])
+    points = starts[:: max(1, nnodes // 1000)]
+    best = dict.fromkeys(("first", "second"), float("inf"))
+    for _ in range(ROUNDS):
+        at = tree_type.from_arrays(starts, lasts).at
+        for name in best:
+            best[name] = min(best[name], timed(partial(deque, map(at, points), 0), len(points)))
+    return best
+
+
+def batch(sizes: list[int]) -> None:
     """Time 100,000 queries at once."""
     numpy: Any = importlib.import_module("numpy")
     tree_type: Any = importlib.import_module("ksm_rmap.interval_tree").IntervalTree
     rows: dict[str, Row] = {}
-    for nnodes in (10_000, 100_000):
+    for nnodes in sizes:
         given = sorted(layouts.tailed(nnodes, 1))
         starts, lasts = (numpy.array(c, numpy.int64) for c in list(zip(*given, strict=True))[:2])
         asked = layouts.queries(nnodes, 300, 100_000)
@@ -281,46 +314,10 @@ def batch() -> None:
         calls = {name: partial(timed, call, 100_000) for name, call in work.items()}
         for name, least in interleaved(calls, 9).items():
             rows.setdefault(name, {})[f"n = {nnodes:,}"] = least
-    table("100,000 queries in a batch, ns a query", ["n = 10,000", "n = 100,000"], rows)
+    table("100,000 queries in a batch, ns a query", [f"n = {nnodes:,}" for nnodes in sizes], rows)
 
 
-def batch_peers(numpy: Any, bounds: Any, asked: Any) -> dict[str, Callable[[], object]]:  # noqa: ANN401
-    """Return the batch calls of the peers that are installed; ends are exclusive in most."""
-    (starts, lasts), (low, high) = bounds, asked
-    work: dict[str, Callable[[], object]] = {}
-    ordered = numpy.sort(lasts)
-    work["numpy searchsorted, counts"] = lambda: (
-        numpy.searchsorted(starts, high, "right") - numpy.searchsorted(ordered, low, "left")
-    )
-    try:
-        peer: Any = importlib.import_module("superintervals").IntervalMap.from_arrays(
-            starts.astype(numpy.int32), lasts.astype(numpy.int32)
-        )
-        narrow = low.astype(numpy.int32), high.astype(numpy.int32)
-        work["superintervals count_batch"] = lambda: peer.count_batch(*narrow)
-        work["superintervals search_idxs_batch"] = lambda: peer.search_idxs_batch(*narrow)
-    except ImportError:
-        pass
-    try:
-        rust: Any = importlib.import_module("ruranges.numpy")
-        ends = lasts + 1, high + 1
-        work["ruranges count_overlaps"] = lambda: rust.count_overlaps(low, ends[1], starts, ends[0])
-        work["ruranges overlaps (pairs)"] = lambda: rust.overlaps(
-            starts=low, ends=ends[1], starts2=starts, ends2=ends[0]
-        )
-    except ImportError:
-        pass
-    try:
-        contained: Any = importlib.import_module("ncls")
-        nest = contained.NCLS64(starts, lasts + 1, numpy.arange(len(starts)))
-        ids = numpy.arange(len(low))
-        work["ncls all_overlaps_both (pairs)"] = lambda: nest.all_overlaps_both(low, high + 1, ids)
-    except ImportError:
-        pass
-    return work
-
-
-def limit() -> None:
+def limit(sizes: list[int]) -> None:
     """Compare mixed work with the same tree driven from C, Python's loop subtracted."""
     compiler = shutil.which("cc")
     if not compiler:
@@ -333,7 +330,7 @@ def limit() -> None:
         program = f"{where}/limit"
         command = [compiler, "-O3", f"-I{include}", str(here / "limit.c"), "-o", program]
         subprocess.run(command, check=True)  # noqa: S603 - the compiler of this machine
-        for nnodes in (10_000, 100_000):
+        for nnodes in sizes:
             runs = [
                 subprocess.run([program, str(nnodes), "20000"], capture_output=True, check=True)  # noqa: S603
                 for _ in range(ROUNDS)
@@ -359,10 +356,18 @@ def memory_of(name: str) -> float:
     tree_type: Any = importlib.import_module("ksm_rmap.interval_tree").IntervalTree
     if not name.startswith("ours"):
         PEERS[name](given[:100])  # its modules are not part of the index
+    # Whatever is dropped before the index is built is room that it does not ask for.
+    ordered, columns = sorted(given), [array("q", [0]) * count for _ in range(2)]
+    for at, (start, last, _) in enumerate(ordered):
+        columns[0][at], columns[1][at] = start, last
     gc.collect()
     before = resident()
-    if name.startswith("ours"):
-        kept = tree_type(sorted(given) if "bulk" in name else ())
+    if "arrays" in name:
+        kept = tree_type.from_arrays(*columns)
+        for _ in kept if "asked" in name else ():
+            pass
+    elif name.startswith("ours"):
+        kept = tree_type(ordered if "bulk" in name else ())
         for triple in () if "bulk" in name else given:
             kept.insert(*triple)
     else:
@@ -373,10 +378,21 @@ def memory_of(name: str) -> float:
     return used / count if kept else 0.0
 
 
-def memory() -> None:
+MEASURED = [
+    "ours, bulk",
+    "ours, grown",
+    "ours, arrays alone",
+    "ours, arrays alone, all asked for (with their values)",
+    "superintervals",
+    "quicksectx",
+    "ncls",
+]
+
+
+def memory(_sizes: list[int]) -> None:
     """Measure resident bytes an interval, each in a process of its own."""
     rows: dict[str, Row] = {}
-    for name in ("ours, bulk", "ours, grown", "superintervals", "quicksectx", "ncls"):
+    for name in MEASURED:
         code = f"from benchmarks.interval_tree.figures import *; print(memory_of({name!r}))"
         ended = subprocess.run(  # noqa: S603 - this interpreter
             [sys.executable, "-c", code], capture_output=True, check=False, text=True
@@ -386,9 +402,10 @@ def memory() -> None:
     table("Memory, n = 200,000", ["bytes"], rows)
 
 
-SECTIONS = {
+SECTIONS: dict[str, Callable[[list[int]], None]] = {
     "mixed": mixed,
     "queries": queries,
+    "peers": peers,
     "forks": forks,
     "build": build,
     "batch": batch,
@@ -399,9 +416,13 @@ SECTIONS = {
 
 def main() -> None:
     """Run the sections that are named, or all."""
-    for name in sys.argv[1:] or SECTIONS:
+    parser = argparse.ArgumentParser(description="Measure what the documentation quotes.")
+    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    parser.add_argument("--sizes", nargs="+", type=int, default=[10_000, SMALL], metavar="n")
+    given = parser.parse_args()
+    for name in given.sections or SECTIONS:
         try:
-            SECTIONS[name]()
+            SECTIONS[name](given.sizes)
         except ImportError as missing:
             say(f"({name}: {missing})")
 

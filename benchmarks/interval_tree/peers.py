@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -126,6 +127,91 @@ def ncls(given: list[Triple]) -> Index:
     return Index(lambda start, end: list(made.find_overlap(start, end)), shift=1)
 
 
+def quicksect(given: list[Triple]) -> Index:
+    """Build a quicksect tree, which takes insertions; closed ranges."""
+    tree = importlib.import_module("quicksect").IntervalTree()
+    for triple in given:
+        tree.add(*triple)
+    return Index(tree.search, tree.add)
+
+
+def bx(given: list[Triple]) -> Index:
+    """Build a tree of bx-python, which takes insertions; it answers with the values."""
+    tree = importlib.import_module("bx.intervals.intersection").IntervalTree()
+    for start, last, value in given:
+        tree.insert(start, last + 1, value)
+    return Index(tree.find, tree.insert, shift=1)
+
+
+def interlap(given: list[Triple]) -> Index:
+    """Build an InterLap, a sorted list searched from the greatest length."""
+    made = importlib.import_module("interlap").InterLap(given)
+    return Index(lambda start, last: list(made.find((start, last))))
+
+
+def kerneltree(given: list[Triple]) -> Index:
+    """Build the kernel's own interval tree, bound with Cython; it takes insertions."""
+    tree = importlib.import_module("kerneltree").IntervalTree()
+    for triple in given:
+        tree.add(*triple)
+    return Index(tree.search, tree.add)
+
+
+def itree(given: list[Triple]) -> Index:
+    """Build an itree, an AVL tree in Python; removal takes any interval with these bounds."""
+    tree = importlib.import_module("itree").ITree()
+    handles = {}
+
+    def insert(start: int, end: int, value: int) -> Any:  # noqa: ANN401
+        made = SimpleNamespace(start=start, end=end, value=value)
+        tree.insert(made)
+        return made
+
+    def search(start: int, end: int) -> Any:  # noqa: ANN401
+        return tree.search(SimpleNamespace(start=start, end=end))
+
+    for triple in given:
+        handles[triple[2]] = insert(*triple)
+    return Index(search, insert, tree.remove, handles)
+
+
+def pygenogrove(given: list[Triple]) -> Index:
+    """Build a grove of one chromosome, a B+-tree in C++; values are copied as JSON."""
+    module = importlib.import_module("pygenogrove")
+    grove, place = module.Grove(), module.GenomicCoordinate
+
+    def insert(start: int, last: int, value: int) -> Any:  # noqa: ANN401
+        return grove.insert("c", place(".", start, last), value)
+
+    def search(start: int, last: int) -> Any:  # noqa: ANN401
+        return grove.intersect(place(".", start, last), "c").keys
+
+    handles = {triple[2]: insert(*triple) for triple in given}
+    return Index(search, insert, lambda key: grove.remove_key("c", key), handles)
+
+
+def pandas_index(given: list[Triple]) -> Index:
+    """Build an IntervalIndex of pandas; the numbers of the overlapping rows, O(n)."""
+    module = importlib.import_module("pandas")
+    starts, lasts, _ = zip(*given, strict=True)
+    index = module.IntervalIndex.from_arrays(starts, lasts, closed="both")
+
+    def search(start: int, last: int) -> Any:  # noqa: ANN401
+        return index.overlaps(module.Interval(start, last, closed="both")).nonzero()[0]
+
+    return Index(search)
+
+
+def numpy_mask(given: list[Triple]) -> Index:
+    """Keep two arrays of numpy; the numbers of the overlapping rows, O(n)."""
+    module = importlib.import_module("numpy")
+    starts, lasts = (module.array(column) for column in list(zip(*given, strict=True))[:2])
+    return Index(lambda low, high: ((starts <= high) & (lasts >= low)).nonzero()[0])
+
+
+#: Peers that take minutes to build a million intervals, or milliseconds to search them.
+SLOW_TO_BUILD = {"intervaltree", "itree", "pygenogrove", "interlap", "pandas", "numpy mask"}
+
 #: Every peer, by the name that tables use.
 PEERS: dict[str, Callable[[list[Triple]], Index]] = {
     "ours, grown": ours("_compiled", grown=True),
@@ -137,4 +223,12 @@ PEERS: dict[str, Callable[[list[Triple]], Index]] = {
     "manzanita": manzanita,
     "superintervals": superintervals,
     "ncls": ncls,
+    "quicksect": quicksect,
+    "bx-python": bx,
+    "kerneltree": kerneltree,
+    "pygenogrove": pygenogrove,
+    "itree": itree,
+    "interlap": interlap,
+    "pandas": pandas_index,
+    "numpy mask": numpy_mask,
 }
