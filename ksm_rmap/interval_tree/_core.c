@@ -5,8 +5,10 @@
  *
  * 1. Whatever can run Python code (parsing arguments, allocating an object that the
  *    garbage collector tracks, dropping a reference) is done before the tree is read or
- *    after it was left; between the two only btree.h works.
- * 2. The tree owns one reference to each of its intervals. An interval is its own handle.
+ *    after it was left; between the two only btree.h works, and leaf_make(), whose objects
+ *    the collector does not track.
+ * 2. The tree owns one reference to each of its intervals that is made. An interval is its
+ *    own handle.
  * 3. Each change adds one to `version`; a cursor with another version refuses to go on.
  * 4. Each method that touches pages runs between LOCK and UNLOCK, a critical section on
  *    interpreters without the global lock and nothing on the others.
