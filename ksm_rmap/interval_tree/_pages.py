@@ -60,18 +60,9 @@ class Branch(Page):
 
     __slots__ = ("longest", "seconds")
 
-    def __init__(
-        self,
-        height: int,
-        starts: list[int],
-        lasts: list[int],
-        slots: list[Below],
-        seconds: list[int],
-        longest: list[Below],
-    ) -> None:
-        super().__init__(height, starts, lasts, slots)
-        self.seconds = seconds
-        self.longest = longest
+    def __init__(self, height: int, *arrays: list[Below]) -> None:
+        super().__init__(height, *arrays[:3])
+        self.seconds, self.longest = arrays[3:]
 
     def arrays(self) -> tuple[list[Below], ...]:
         return *super().arrays(), self.seconds, self.longest
