@@ -140,6 +140,8 @@ class Shard:
         """What was not reached at a lesser depth."""
         self._sent: dict[Key, int] = {}
         """What was handed to other shards in this level: keys, and what sleeps there."""
+        self._sets: dict[int, int] = {}
+        """The sets in `_sent`, each kept once: most of them come thousands of times."""
         self._width = (problem.sleepers + 7) // 8
         self._clear()
 
@@ -191,13 +193,12 @@ class Shard:
     def _send(self, batch: list[bytes], key: Key, parent: Key, state: bytes, sleepers: int) -> None:
         """Put a state into a batch, unless all of this was sent before."""
         before = self._sent.get(key)
-        if before is None:
-            self._sent[key] = sleepers
-        elif sleepers & ~before:
-            self._sent[key] = before | sleepers
+        if before is not None:
+            if not sleepers & ~before:
+                return
             state = b""  # the other shard has it
-        else:
-            return
+        asleep = (before or 0) | sleepers
+        self._sent[key] = self._sets.setdefault(asleep, asleep)
         entry = state + sleepers.to_bytes(self._width, "little")
         batch += (_CANDIDATE.pack(key, parent, len(entry)), entry)
 
@@ -257,6 +258,7 @@ class Shard:
         self.depth += 1
         self.goals -= frozenset(reached)
         self._sent.clear()
+        self._sets.clear()
         self._clear()
 
     def snapshot(self) -> Snapshot:
