@@ -85,6 +85,8 @@ class _Known(NamedTuple):
     kind: str
     call: Call
     label: Label | None = None
+    content: int = 0
+    """What a write writes."""
     bit: int = 0
     touched: _Touched = _Touched(0, 0)
 
@@ -93,9 +95,13 @@ class _Known(NamedTuple):
         if self.label is None:
             return Choice(self.kind, self.call)
         for other in known:
-            if other.touched.clashes(self.touched):
+            if other.touched.clashes(self.touched) and not self.writes_as(other):
                 others &= ~other.bit
         return Choice(self.kind, self.call, self.bit, others & alphabet.before(self.label))
+
+    def writes_as(self, other: _Known) -> bool:
+        """Whether both write, and the same: where they meet, the second one changes nothing."""
+        return self.kind == other.kind == "write" and self.content == other.content
 
 
 class _Layout(NamedTuple):
@@ -177,8 +183,9 @@ class Choices:
         if not args.keys() <= SIGNS:
             return _Known(kind, call)
         label = Label(kind, args["start"], args["pages"], args.get("to", 0))
-        bit = self.alphabet.bit(label, args["mm"], args.get("content", 0))
-        return _Known(kind, call, label, bit, _touched(label, cover))
+        content = args.get("content", 0)
+        bit = self.alphabet.bit(label, args["mm"], content)
+        return _Known(kind, call, label, content, bit, _touched(label, cover))
 
 
 def _quiet(state: State) -> bool:

@@ -168,6 +168,10 @@ def never_entered(self: Choices, number: int, state: State) -> commute._Layout:
     return new_layout(self, number, state)._replace(enter=0)
 
 
+def both_write(self: commute._Known, other: commute._Known) -> bool:
+    return self.kind == other.kind == "write"
+
+
 def without(clause: str) -> Callable[[State], bool]:
     """Return `_quiet` without one of its clauses."""
 
@@ -191,6 +195,7 @@ PLANTED: dict[str, tuple[str, object, str, object]] = {
     "swap changes nothing": ("slots", commute, "_quiet", without("slots")),
     "migration changes nothing": ("held", commute, "_quiet", without("migrating")),
     "new memory is never mergeable": ("merge any", commute, "_quiet", without("merge_any")),
+    "contents do not matter": ("contents", commute._Known, "writes_as", both_write),
     "both orders sleep": ("long", Alphabet, "before", every_bit),
     "names stay": ("contents", Alphabet, "renamed", lambda _, calls, *__: calls),
 }
