@@ -33,10 +33,11 @@ from ksm_rmap.check.alphabet import Alphabet, Label
 from ksm_rmap.check.menu import known_contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ksm_rmap.check.menu import Menu
     from ksm_rmap.model.calls import Call
+    from ksm_rmap.model.ops import Walk
     from ksm_rmap.model.state import Mm, State, Vma
 
 __all__ = ("Choice", "Choices")
@@ -62,6 +63,8 @@ class Choice(NamedTuple):
 
     kind: str
     call: Call
+    run: Callable[[State], State]
+    """Makes the call."""
     bit: int = 0
     """The bit that stands for the call; 0: it never sleeps."""
     sleepers: int = 0
@@ -84,6 +87,7 @@ class _Known(NamedTuple):
 
     kind: str
     call: Call
+    run: Callable[[State], State]
     label: Label | None = None
     content: int = 0
     """What a write writes."""
@@ -93,11 +97,12 @@ class _Known(NamedTuple):
     def choice(self, known: Iterable[_Known], alphabet: Alphabet, others: int) -> Choice:
         """Return this one of the `known` calls of a process; it may put `others` to sleep."""
         if self.label is None:
-            return Choice(self.kind, self.call)
+            return Choice(self.kind, self.call, self.run)
         for other in known:
             if other.touched.clashes(self.touched) and not self.writes_as(other):
                 others &= ~other.bit
-        return Choice(self.kind, self.call, self.bit, others & alphabet.before(self.label))
+        less = alphabet.before(self.label)
+        return Choice(self.kind, self.call, self.run, self.bit, others & less)
 
     def writes_as(self, other: _Known) -> bool:
         """Whether both write, and the same: where they meet, the second one changes nothing."""
@@ -113,10 +118,14 @@ class _Layout(NamedTuple):
 
 
 class Choices:
-    """The calls that states enable in the scope of `menu`, with what each puts to sleep."""
+    """The calls that states enable in the scope of `menu`, with what each puts to sleep.
 
-    def __init__(self, menu: Menu) -> None:
+    Calls that need a walk, as swap-out does, are given `walk`.
+    """
+
+    def __init__(self, menu: Menu, walk: Walk) -> None:
         self.menu = menu
+        self._walk = walk
         self._layout_kinds = tuple(kind for kind in LAYOUT if kind in menu.kinds)
         self._other_kinds = tuple(kind for kind in menu.kinds if kind not in LAYOUT)
         self._always_quiet = LOUD.isdisjoint(menu.kinds)
@@ -129,7 +138,7 @@ class Choices:
         `state` was made by `ksm_rmap.check.restore`: its names are 0, 1, ...
         """
         if not (self._always_quiet or _quiet(state)):
-            return [Choice(kind, call) for kind, call in self.menu.calls(state)], 0
+            return [self._unknown(kind, call) for kind, call in self.menu.calls(state)], 0
         contents = known_contents(state)
         choices: list[Choice] = []
         in_order = 0  # calls that change ksmd's list of processes
@@ -151,8 +160,13 @@ class Choices:
     def _other(self, kind: str, call: Call) -> Choice:
         """Return a call that does not follow from the VMAs of one process."""
         if kind != EXIT:
-            return Choice(kind, call)
-        return Choice(kind, call, self._exit(dict(call.args)["mm"]))  # no label is less
+            return self._unknown(kind, call)
+        leave = self._exit(dict(call.args)["mm"])
+        return Choice(kind, call, call.bound(), leave)  # no label is less
+
+    def _unknown(self, kind: str, call: Call) -> Choice:
+        """Return a call that may touch everything."""
+        return Choice(kind, call, call.bound(self._walk))
 
     def _exit(self, process: Any) -> int:  # noqa: ANN401 - the argument of a call
         return self.alphabet.bit(Label(EXIT), process)
@@ -181,11 +195,11 @@ class Choices:
     ) -> _Known:
         """Return a call with its label and what it touches; without, if it has another form."""
         if not args.keys() <= SIGNS:
-            return _Known(kind, call)
+            return _Known(kind, call, call.bound())
         label = Label(kind, args["start"], args["pages"], args.get("to", 0))
         content = args.get("content", 0)
         bit = self.alphabet.bit(label, args["mm"], content)
-        return _Known(kind, call, label, content, bit, _touched(label, cover))
+        return _Known(kind, call, call.bound(), label, content, bit, _touched(label, cover))
 
 
 def _quiet(state: State) -> bool:

@@ -52,11 +52,11 @@ class KernelProblem:
             if is_design(walk):
                 raise WalkError(f"walk {name!r} remembers what happened: `check` tries such walks")
         self._ordinary = "anon" in self.walks
-        self.choices = Choices(menu)
-        self.sleepers = self.choices.alphabet.size
-        """How many calls may sleep, as the engine asks."""
         self.full = walks.get("full")
         """The walk that swap-out and migration use."""
+        self.choices = Choices(menu, self.full)
+        self.sleepers = self.choices.alphabet.size
+        """How many calls may sleep, as the engine asks."""
 
     @property
     def goals(self) -> tuple[str, ...]:
@@ -77,11 +77,11 @@ class KernelProblem:
         machine = decode(state, self.rules)
         choices, enabled = self.choices.of(machine)
         renamed = self.choices.alphabet.renamed
-        for kind, call, bit, sleepers in choices:
+        for kind, _, run, bit, sleepers in choices:
             if bit & asleep:
                 continue
             try:
-                after = call.apply(machine, self.full)
+                after = run(machine)
             except MmError:
                 continue
             string, processes, contents = named(after)

@@ -73,12 +73,14 @@ class Menu:
         that there are.
         """
         here = Enabled(state, self.scope, born)
-        contents = known_contents(state) + 1
+        contents = None
         for kind in self.kinds if kinds is None else kinds:
             for call in here.calls(kind):
                 args: dict[str, Any] = dict(call.args)
-                if args.get("content", 0) > contents:
-                    continue
+                if "content" in args:
+                    contents = known_contents(state) if contents is None else contents
+                    if args["content"] > contents + 1:
+                        continue
                 if self._small(call.op, args) and (self.all_forms or _plain(here, call.op, args)):
                     yield kind, call
 

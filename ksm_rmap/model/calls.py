@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ksm_rmap.model import ops
 from ksm_rmap.model._sorted_map import record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ksm_rmap.model.state import State
 
 __all__ = ("WALKING", "Argument", "Call")
@@ -55,11 +58,17 @@ class Call(NamedTuple):
             ValueError: An operation that needs a walk got none.
 
         """
+        return self.bound(walk)(state)
+
+    def bound(self, walk: ops.Walk | None = None) -> Callable[[State], State]:
+        """Return the function that makes the call in a state, to be kept for many states.
+
+        Arguments and errors as `apply`; a missing walk is told at once.
+        """
         args: dict[str, Any] = dict(self.args)
         args.pop("walk", None)
         if self.op in WALKING:
             if walk is None:
                 raise ValueError(f"{self.op} needs a walk")
             args["walk"] = walk
-        changed: State = getattr(ops, self.op)(state, **args)
-        return changed
+        return partial(getattr(ops, self.op), **args)
