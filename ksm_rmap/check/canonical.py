@@ -25,9 +25,9 @@ variable `KSM_RMAP_PURE=1` chooses the Python form.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from ksm_rmap._forms import C_WANTED
 from ksm_rmap.check._canonical_pure import (
     ANON_VMA,
     FILE,
@@ -60,7 +60,7 @@ __all__ = (
     "named",
 )
 
-COMPILED: bool = os.environ.get("KSM_RMAP_PURE", "0") in {"", "0"}
+COMPILED: bool = C_WANTED
 """Whether `encode` and `named` are the C form."""
 
 if not TYPE_CHECKING:

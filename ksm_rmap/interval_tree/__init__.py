@@ -19,9 +19,9 @@ variable ``KSM_RMAP_PURE=1`` chooses the Python form, for tests and for debuggin
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from ksm_rmap._forms import C_WANTED
 from ksm_rmap.interval_tree._common import MAX_BOUND, Visits
 from ksm_rmap.interval_tree._frozen import FrozenInterval, FrozenIntervalTree
 
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 #: Whether ``IntervalTree`` is the C form.
-COMPILED: bool = os.environ.get("KSM_RMAP_PURE", "0") in {"", "0"}
+COMPILED: bool = C_WANTED
 
 if not TYPE_CHECKING:
     if COMPILED:

@@ -13,15 +13,16 @@ equal meaning.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from ksm_rmap._forms import C_WANTED
 
 if TYPE_CHECKING:
     from ksm_rmap.model._pure import SortedMap, frozen_record, record
 
 __all__ = ("COMPILED", "SortedMap", "frozen_record", "record")
 
-COMPILED: bool = os.environ.get("KSM_RMAP_PURE", "0") in {"", "0"}
+COMPILED: bool = C_WANTED
 """Whether these are the C forms."""
 
 if not TYPE_CHECKING:
