@@ -72,7 +72,7 @@ class Choice(NamedTuple):
 
 
 class _Touched(NamedTuple):
-    """What a call touches within its process: bits of pages, then of page-table entries."""
+    """What a call touches within its process, as bits (`_span`)."""
 
     reads: int
     changes: int
