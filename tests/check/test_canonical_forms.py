@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -21,6 +18,7 @@ from ksm_rmap.model.scenario import Scenario, bundled, load
 from ksm_rmap.model.state import Mm, Pte, PteKind, State
 from tests.check.altered import TABLES, altered
 from tests.check.renamed import FULL, Renamed, alike, thrown, wandered
+from tests.support import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -202,17 +200,6 @@ def test_an_error_of_a_map_is_passed_on(compiled: Form) -> None:
     nothing: Any = None
     with pytest.raises(AttributeError):
         compiled.encode(nothing)
-
-
-def run(code: str, **extra: str) -> str:
-    ended = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", code],
-        env={**os.environ, **extra},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.strip()
 
 
 def test_the_environment_chooses_the_form(compiled: Form) -> None:

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
+from tests.interval_tree.machines import run_machine
 from tests.interval_tree.mutants import NONE, Bug, assert_found, load_library
 
 if TYPE_CHECKING:
@@ -181,28 +180,12 @@ class Machine(RuleBasedStateMachine):
 
 
 def run(form: Any, examples: int) -> None:  # noqa: ANN401 - a class of either form
-    class Chosen(Machine):
-        pass
-
-    Chosen.form = form
-    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    run_state_machine_as_test(
-        Chosen,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=20,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            suppress_health_check=checks,
-            phases=[Phase.generate],
-        ),
-    )
+    run_machine(Machine, form, examples, steps=20)
 
 
 def run_library(library: str) -> None:
     """Run the machine over a compiled library; for a process that may crash."""
-    run(load_library(library).Tree, 60)
+    run(load_library(library).Tree, 300)
 
 
 def test_the_machine_finds_nothing(form: Any) -> None:  # noqa: ANN401

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import pickle
-import subprocess
 import sys
 import threading
 import weakref
@@ -16,6 +14,7 @@ import pytest
 
 from ksm_rmap import interval_tree
 from ksm_rmap.interval_tree import _pure
+from tests.support import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,17 +185,6 @@ def test_a_million_intervals_are_pickled_and_copied() -> None:
     again = pickle.loads(pickle.dumps(tree))  # noqa: S301 - our own bytes
     again.check()
     assert len(again.copy()) == len(tree)
-
-
-def run(code: str, **extra: str) -> str:
-    ended = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", code],
-        env={**os.environ, **extra},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.strip()
 
 
 def test_the_environment_chooses_the_pure_form() -> None:

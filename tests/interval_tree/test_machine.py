@@ -6,16 +6,16 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
+from tests.interval_tree.machines import run_machine
 from tests.interval_tree.mutants import NONE, assert_found, load_library, load_pure
 
 if TYPE_CHECKING:
@@ -117,23 +117,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def run(form: Any, examples: int) -> None:  # noqa: ANN401 - a class of either form
-    class Chosen(Machine):
-        pass
-
-    Chosen.form = form
-    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    run_state_machine_as_test(
-        Chosen,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=25,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            suppress_health_check=checks,
-            phases=[Phase.generate],
-        ),
-    )
+    run_machine(Machine, form, examples, steps=25)
 
 
 def test_the_machine_finds_nothing(form: Any) -> None:  # noqa: ANN401
@@ -267,14 +251,14 @@ PURE_BUGS = {
 
 def run_library(library: str) -> None:
     """Run the machine over a compiled library; for a process that may crash."""
-    run(load_library(library).Tree, 60)
+    run(load_library(library).Tree, 300)
 
 
 @pytest.mark.parametrize("name", PURE_BUGS)
 def test_a_bug_planted_in_the_pure_form_is_found(name: str) -> None:
     form = load_pure(PURE_BUGS[name])
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the bug does, it shows
-        run(form, 100)
+        run(form, 1000)  # which examples come depends on the modules that are loaded
 
 
 @pytest.mark.parametrize("name", ["no bug", *C_BUGS])

@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import inspect
-import os
 import pickle
-import subprocess
-import sys
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +16,7 @@ from hypothesis import strategies as st
 from ksm_rmap.model import _pure, _sorted_map, state
 from ksm_rmap.model._paged_map import PagedMap
 from ksm_rmap.model.calls import Call
+from tests.support import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -344,17 +342,6 @@ def test_memory_that_runs_out_is_an_error_and_no_more(compiled: Any, number: int
 
 
 # The choice
-
-
-def run(code: str, **extra: str) -> str:
-    ended = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", code],
-        env={**os.environ, **extra},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.strip()
 
 
 WHICH = "import ksm_rmap.model._sorted_map as m; print(m.COMPILED, m.SortedMap.__bases__[0])"
