@@ -161,7 +161,7 @@ class Choices:
         """Return a call that does not follow from the VMAs of one process."""
         if kind != EXIT:
             return self._unknown(kind, call)
-        leave = self._exit(dict(call.args)["mm"])
+        leave = self._exit(call.get("mm"))
         return Choice(kind, call, call.bound(), leave)  # no label is less
 
     def _unknown(self, kind: str, call: Call) -> Choice:
